@@ -1,0 +1,416 @@
+"""What can go wrong for a client: error classes, reply codes, and every reply text it can see.
+
+A handler raises; the session adds class and method ids and sends the close. The scope of an error
+is its class: `SoftError` closes the channel, `HardError` the connection (spec 1.2, RabbitMQ:
+reply codes). Texts equal RabbitMQ's to the letter, because clients and people match on them, so
+they are built here, by named functions, and nowhere else. A text is cut to the 255 bytes that a
+short string can hold, ending in `...` when cut.
+"""
+
+from typing import Final
+
+REPLY_SUCCESS: Final = 200
+NO_ROUTE: Final = 312
+CONNECTION_FORCED: Final = 320
+ACCESS_REFUSED: Final = 403
+NOT_FOUND: Final = 404
+RESOURCE_LOCKED: Final = 405
+PRECONDITION_FAILED: Final = 406
+FRAME_ERROR: Final = 501
+SYNTAX_ERROR: Final = 502
+COMMAND_INVALID: Final = 503
+CHANNEL_ERROR: Final = 504
+UNEXPECTED_FRAME: Final = 505
+NOT_ALLOWED: Final = 530
+NOT_IMPLEMENTED: Final = 540
+INTERNAL_ERROR: Final = 541
+
+NAMES: Final = {
+    CONNECTION_FORCED: "CONNECTION_FORCED",
+    ACCESS_REFUSED: "ACCESS_REFUSED",
+    NOT_FOUND: "NOT_FOUND",
+    RESOURCE_LOCKED: "RESOURCE_LOCKED",
+    PRECONDITION_FAILED: "PRECONDITION_FAILED",
+    FRAME_ERROR: "FRAME_ERROR",
+    SYNTAX_ERROR: "SYNTAX_ERROR",
+    COMMAND_INVALID: "COMMAND_INVALID",
+    CHANNEL_ERROR: "CHANNEL_ERROR",
+    UNEXPECTED_FRAME: "UNEXPECTED_FRAME",
+    NOT_ALLOWED: "NOT_ALLOWED",
+    NOT_IMPLEMENTED: "NOT_IMPLEMENTED",
+    INTERNAL_ERROR: "INTERNAL_ERROR",
+}
+
+NO_ROUTE_TEXT: Final = "NO_ROUTE"
+
+
+class AmqpError(Exception):
+    """An error with a reply code (spec 1.2) and the reply text that the client gets."""
+
+    def __init__(self, code: int, explanation: str) -> None:
+        text = f"{NAMES[code]} - {explanation}"
+        super().__init__(text)
+        self.code: Final = code
+        self.text: Final = text
+
+
+class SoftError(AmqpError):
+    """Closes the channel; the connection goes on (spec 0-9-1, 1.2 "soft-error")."""
+
+
+class HardError(AmqpError):
+    """Closes the connection (spec 0-9-1, 1.2 "hard-error")."""
+
+
+class StreamError(HardError):
+    """A HardError after which the peer's bytes cannot be trusted: they are no longer read."""
+
+
+class Refused(AmqpError):
+    """A login that is refused: told by connection.close only to clients that asked for it."""
+
+
+def cut(text: str) -> bytes:
+    """Encode a reply text as the at most 255 bytes of a short string, `...` marking a cut."""
+    data = text.encode("utf-8", "surrogateescape")
+    if len(data) <= 255:
+        return data
+    return data[:252].decode("utf-8", "ignore").encode() + b"..."
+
+
+# -- 404, 405, 403: things that are missing, taken or forbidden ---------------------------------
+
+
+def no_queue(name: str, vhost: str) -> SoftError:
+    """The queue does not exist."""
+    return SoftError(NOT_FOUND, f"no queue '{name}' in vhost '{vhost}'")
+
+
+def no_exchange(name: str, vhost: str) -> SoftError:
+    """The exchange does not exist."""
+    return SoftError(NOT_FOUND, f"no exchange '{name}' in vhost '{vhost}'")
+
+
+def no_last_queue() -> SoftError:
+    """An empty queue name stands for the last declared queue, and there is none."""
+    return SoftError(NOT_FOUND, "no previously declared queue")
+
+
+def queue_locked(name: str, vhost: str) -> SoftError:
+    """The queue is exclusive to another connection."""
+    return SoftError(
+        RESOURCE_LOCKED,
+        f"cannot obtain exclusive access to locked queue '{name}' in vhost '{vhost}'."
+        " It could be originally declared on another connection or the exclusive property"
+        " value does not match that of the original declaration.",
+    )
+
+
+def access_denied(verb: str, kind: str, name: str, vhost: str, user: str) -> SoftError:
+    """A permission is missing; `verb` is configure, write or read, `kind` queue or exchange."""
+    return SoftError(
+        ACCESS_REFUSED,
+        f"{verb} access to {kind} '{name}' in vhost '{vhost}' refused for user '{user}'",
+    )
+
+
+def exclusive_use(name: str, vhost: str) -> SoftError:
+    """An exclusive consumer has the queue, or wants it while others consume."""
+    return SoftError(ACCESS_REFUSED, f"queue '{name}' in vhost '{vhost}' in exclusive use")
+
+
+def reserved_name(kind: str, name: str) -> SoftError:
+    """A client may not create names that begin with `amq.`."""
+    return SoftError(ACCESS_REFUSED, f"{kind} name '{name}' contains reserved prefix 'amq.*'")
+
+
+def default_exchange() -> SoftError:
+    """The default exchange can be published to and nothing else."""
+    return SoftError(ACCESS_REFUSED, "operation not permitted on the default exchange")
+
+
+def system_exchange(name: str, vhost: str) -> SoftError:
+    """The pre-declared exchanges cannot be deleted."""
+    return SoftError(
+        ACCESS_REFUSED, f"deletion of system exchange '{name}' in vhost '{vhost}' not allowed"
+    )
+
+
+def internal_exchange(name: str, vhost: str) -> SoftError:
+    """Clients cannot publish to an internal exchange."""
+    return SoftError(
+        ACCESS_REFUSED, f"cannot publish to internal exchange '{name}' in vhost '{vhost}'"
+    )
+
+
+# -- 406: preconditions --------------------------------------------------------------------------
+
+
+def precondition_failed(explanation: str) -> SoftError:
+    """A 406 whose explanation the caller's own named function or table built."""
+    return SoftError(PRECONDITION_FAILED, explanation)
+
+
+def inequivalent(
+    argument: str, kind: str, name: str, vhost: str, received: str, current: str
+) -> SoftError:
+    """A declare differs from what exists; `received` and `current` are quoted or described."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        f"inequivalent arg '{argument}' for {kind} '{name}' in vhost '{vhost}':"
+        f" received {received} but current is {current}",
+    )
+
+
+def in_use(kind: str, name: str, vhost: str) -> SoftError:
+    """A delete with if-unused of something used."""
+    return SoftError(PRECONDITION_FAILED, f"{kind} '{name}' in vhost '{vhost}' in use")
+
+
+def not_empty(name: str, vhost: str) -> SoftError:
+    """A delete with if-empty of a queue with ready messages."""
+    return SoftError(PRECONDITION_FAILED, f"queue '{name}' in vhost '{vhost}' not empty")
+
+
+def unknown_delivery_tag(tag: int) -> SoftError:
+    """An ack, nack or reject of what is not outstanding."""
+    return SoftError(PRECONDITION_FAILED, f"unknown delivery tag {tag}")
+
+
+def unknown_exchange_type(kind: str) -> SoftError:
+    """A declare of a type that does not exist."""
+    return SoftError(PRECONDITION_FAILED, f"unknown exchange type '{kind}'")
+
+
+def invalid_exchange_argument_type(
+    type_name: str, argument: str, name: str, vhost: str
+) -> SoftError:
+    """An exchange argument that must be a long string is something else."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        f"invalid type '{type_name}' for arg '{argument}' in exchange '{name}' in vhost '{vhost}'",
+    )
+
+
+def invalid_queue_argument_type(type_name: str, argument: str, name: str, vhost: str) -> SoftError:
+    """A queue argument that must be a long string is something else."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        f"invalid type '{type_name}' for arg '{argument}' in queue '{name}' in vhost '{vhost}'",
+    )
+
+
+def invalid_argument(argument: str, name: str, vhost: str, reason: str) -> SoftError:
+    """A queue or consumer argument with a bad value; `reason` is an Erlang term."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        f"invalid arg '{argument}' for queue '{name}' in vhost '{vhost}': {reason}",
+    )
+
+
+def invalid_expiration(value: str, reason: str) -> SoftError:
+    """The expiration property is not a decimal number of milliseconds."""
+    return SoftError(PRECONDITION_FAILED, f"invalid expiration '{value}': {reason}")
+
+
+def message_too_large(size: int, maximum: int) -> SoftError:
+    """A body over the configured maximum (bytes)."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        f"message size {size} is larger than configured max size {maximum}",
+    )
+
+
+def wrong_user_id(value: str, user: str) -> SoftError:
+    """The user-id property names someone else."""
+    return SoftError(
+        PRECONDITION_FAILED, f"user_id property set to '{value}' but authenticated user was '{user}'"
+    )
+
+
+def bad_copies_header(header: str, type_name: str) -> SoftError:
+    """CC or BCC is not an array of long strings."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        f'invalid message: {{unacceptable_type_in_header,"{header}",{type_name}}}',
+    )
+
+
+def tx_to_confirm() -> SoftError:
+    """confirm.select on a transactional channel."""
+    return SoftError(PRECONDITION_FAILED, "cannot switch from tx to confirm mode")
+
+
+def confirm_to_tx() -> SoftError:
+    """tx.select on a channel in confirm mode."""
+    return SoftError(PRECONDITION_FAILED, "cannot switch from confirm to tx mode")
+
+
+def not_transactional() -> SoftError:
+    """tx.commit or tx.rollback without tx.select."""
+    return SoftError(PRECONDITION_FAILED, "channel is not transactional")
+
+
+def reply_consumer_acknowledges() -> SoftError:
+    """Direct reply-to with no-ack false."""
+    return SoftError(PRECONDITION_FAILED, "reply consumer cannot acknowledge")
+
+
+def reply_consumer_set() -> SoftError:
+    """A second direct reply-to consumer on a channel."""
+    return SoftError(PRECONDITION_FAILED, "reply consumer already set")
+
+
+def no_reply_consumer() -> SoftError:
+    """Direct reply-to is asked for where nobody consumes it."""
+    return SoftError(PRECONDITION_FAILED, "fast reply consumer does not exist")
+
+
+# -- 5xx: the connection -------------------------------------------------------------------------
+
+
+def frame_error(explanation: str) -> StreamError:
+    """Bytes that cannot be a frame, or a frame whose payload cannot be decoded."""
+    return StreamError(FRAME_ERROR, explanation)
+
+
+def undecodable(payload: bytes) -> StreamError:
+    """Method arguments that run past their frame or hold an unknown field type."""
+    return StreamError(FRAME_ERROR, f"cannot decode {octets(payload)}")
+
+
+def malformed_text() -> StreamError:
+    """A short string of a method is not UTF-8."""
+    return StreamError(FRAME_ERROR, "Malformed UTF-8 in shortstr")
+
+
+def body_too_large(size: int, maximum: int) -> StreamError:
+    """A content header announces more than the protocol layer can take (bytes)."""
+    return StreamError(
+        FRAME_ERROR, f"content body size {size} exceeds maximum allowed size {maximum}"
+    )
+
+
+def body_overrun() -> StreamError:
+    """Body frames hold more than the content header announced."""
+    return StreamError(FRAME_ERROR, "content body frame exceeds remaining content size")
+
+
+def unexpected_frame(explanation: str) -> StreamError:
+    """A frame of a kind that cannot come here."""
+    return StreamError(UNEXPECTED_FRAME, explanation)
+
+
+def unexpected_method(state: str) -> HardError:
+    """A legal method on channel 0 in the wrong state."""
+    return HardError(CHANNEL_ERROR, f"unexpected method in connection state {state}")
+
+
+def channel_not_open() -> HardError:
+    """A method on a channel that was never opened."""
+    return HardError(CHANNEL_ERROR, "expected 'channel.open'")
+
+
+def second_channel_open() -> HardError:
+    """channel.open on an open channel."""
+    return HardError(CHANNEL_ERROR, "second 'channel.open' seen")
+
+
+def commit_in_progress() -> HardError:
+    """A method while a tx.commit waits for its sync."""
+    return HardError(CHANNEL_ERROR, "unexpected command while processing 'tx.commit'")
+
+
+def unimplemented_method() -> HardError:
+    """A method that only a server may send."""
+    return HardError(COMMAND_INVALID, "unimplemented method")
+
+
+def internal_error(explanation: str) -> HardError:
+    """Something that this broker could not do, and the peer gets no more detail than that."""
+    return HardError(INTERNAL_ERROR, explanation)
+
+
+def not_implemented(explanation: str) -> HardError:
+    """A feature of the protocol that RabbitMQ refuses: immediate, prefetch_size and the like."""
+    return HardError(NOT_IMPLEMENTED, explanation)
+
+
+def consumer_tag_in_use(tag: str) -> HardError:
+    """A consumer tag used twice on a channel."""
+    return HardError(NOT_ALLOWED, f"attempt to reuse consumer tag '{tag}'")
+
+
+def too_many_consumers(maximum: int) -> HardError:
+    """The channel's bound on consumers."""
+    return HardError(NOT_ALLOWED, f"reached maximum ({maximum}) of consumers per channel")
+
+
+def too_many_channels(count: int, maximum: int) -> HardError:
+    """More channels than were negotiated."""
+    return HardError(
+        NOT_ALLOWED,
+        f"number of channels opened ({count}) has reached the negotiated channel_max ({maximum})",
+    )
+
+
+def negotiated_too_low(field: str, value: int, minimum: int) -> HardError:
+    """A tune-ok value under the minimum."""
+    return HardError(
+        NOT_ALLOWED,
+        f"negotiated {field} = {value} is lower than the minimum allowed value ({minimum})",
+    )
+
+
+def negotiated_too_high(field: str, value: int, maximum: int) -> HardError:
+    """A tune-ok value over what the server proposed."""
+    return HardError(
+        NOT_ALLOWED,
+        f"negotiated {field} = {value} is higher than the maximum allowed value ({maximum})",
+    )
+
+
+def no_vhost(name: str) -> HardError:
+    """connection.open of a vhost that does not exist."""
+    return HardError(NOT_ALLOWED, f"vhost {name} not found")
+
+
+def vhost_refused(name: str, user: str) -> HardError:
+    """connection.open of a vhost in which the user has no permissions."""
+    return HardError(NOT_ALLOWED, f"access to vhost '{name}' refused for user '{user}'")
+
+
+def node_connection_limit(maximum: int) -> HardError:
+    """connection.open over the broker's bound on connections."""
+    return HardError(
+        NOT_ALLOWED, f"connection refused: node connection limit ({maximum}) is reached"
+    )
+
+
+def login_refused(mechanism: str) -> Refused:
+    """Wrong credentials; the same words whatever the reason was."""
+    return Refused(
+        ACCESS_REFUSED,
+        f"Login was refused using authentication mechanism {mechanism}."
+        " For details see the broker logfile.",
+    )
+
+
+def shutdown_text() -> str:
+    """The reply text that every client gets when the broker stops."""
+    return "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'"
+
+
+def octets(data: bytes) -> str:
+    """Write bytes as the Erlang binary that RabbitMQ's texts show: `<<1,2,3>>` or `<<"abc">>`."""
+    if data and all(32 <= octet < 127 for octet in data):
+        text = data.decode("ascii").replace("\\", "\\\\").replace('"', '\\"')
+        return f'<<"{text}">>'
+    return "<<" + ",".join(str(octet) for octet in data) + ">>"
+
+
+def frame_octets(kind: int, payload: bytes) -> str:
+    """Describe a frame as RabbitMQ does: its type and up to its first 16 octets."""
+    if len(payload) > 16:
+        return f"type {kind}, first 16 octets = {octets(payload[:16])}"
+    return f"type {kind}, all octets = {octets(payload)}"
