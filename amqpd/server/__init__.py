@@ -1,0 +1,16 @@
+"""The broker on the network: sockets, TLS, timers, signals, logs. The only asyncio below `management`.
+
+Reading order:
+
+| module | what it owns |
+|---|---|
+| `settings` | everything that one server needs to be told, as typed values |
+| `startup` | `StartupError`: the one line that a server prints when it cannot start |
+| `transport` | `Link`, one socket; `Turns`, the end-of-turn flush and the broker's one timer |
+| `tls` | the TLS context, and the user name that a client certificate stands for |
+| `listener` | listening sockets from addresses |
+| `watermark` | memory and disk alarms |
+| `logs` | structlog, the log file, and what the broker's events look like there |
+| `server` | `Server`: a broker with its listeners, from start to stop |
+| `run` | the process: loop, signals, first log lines |
+"""
