@@ -18,7 +18,7 @@ from glob import glob
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-# Everything that runs per message, as one compilation unit: calls between these modules are C calls.
+# Everything that runs per message, as one compilation unit: calls between these are C calls.
 ROWS = (
     "amqpd/errors.py",
     "amqpd/limits.py",
@@ -34,7 +34,7 @@ INTERPRETED = ("amqpd/store/disk.py",)
 
 
 def compiled_sources() -> list[str]:
-    """The files that mypyc compiles; package maps (`__init__.py`) hold no code and stay as they are."""
+    """The files that mypyc compiles; package maps (`__init__.py`) hold no code."""
     found = [path for pattern in ROWS for path in sorted(glob(pattern, recursive=True))]
     return [p for p in found if os.path.basename(p) != "__init__.py" and p not in INTERPRETED]
 
@@ -125,7 +125,7 @@ def extensions() -> list[Extension]:
         print("amqpd: AMQPD_PURE is set, nothing is compiled", file=sys.stderr)
         return []
     sources = compiled_sources()
-    if not any(word in sys.argv for word in ("build_ext", "bdist_wheel", "editable_wheel", "build")):
+    if not {"build", "build_ext", "bdist_wheel", "editable_wheel"} & set(sys.argv):
         return []  # metadata and source archives need no compiler
     try:
         from mypyc.build import mypycify
