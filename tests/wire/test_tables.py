@@ -5,6 +5,8 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pamqp import decode as pamqp_decode
+from pamqp import encode as pamqp_encode
 
 from amqpd.limits import TABLE_DEPTH_MAX
 from amqpd.wire import tables
@@ -225,6 +227,55 @@ def test_tables_survive_encoding_and_decoding(entries: Table) -> None:
     assert decoded == entries
     assert list(decoded) == list(entries)
     assert encode_table(decoded) == data
+
+
+def plain(value: tables.FieldValue) -> object:
+    """Strip tags, as pamqp hands values out."""
+    if isinstance(value, dict):
+        return {name: plain(field.value) for name, field in value.items()}
+    if isinstance(value, list):
+        return [plain(field.value) for field in value]
+    return value
+
+
+def printed(value: object) -> object:
+    """Turn bytes into the text that pamqp makes of long strings."""
+    if isinstance(value, dict):
+        return {name: printed(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [printed(inner) for inner in value]
+    return value.decode() if isinstance(value, bytes) else value
+
+
+PAMQP_SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-(1 << 63), (1 << 63) - 1),
+    st.floats(allow_nan=False, width=32),  # pamqp packs singles
+    st.text(max_size=20),
+)
+PAMQP_TABLES = st.dictionaries(
+    st.text("abcxyz-", min_size=1, max_size=12),
+    st.recursive(
+        PAMQP_SCALARS,
+        lambda inner: st.one_of(
+            st.lists(inner, max_size=4),
+            st.dictionaries(st.text("abc", min_size=1, max_size=5), inner, max_size=4),
+        ),
+        max_leaves=10,
+    ),
+    max_size=5,
+)
+
+
+@given(PAMQP_TABLES)
+def test_pamqp_and_we_read_each_others_tables(values: dict[str, object]) -> None:
+    data = pamqp_encode.field_table(values)  # type: ignore[arg-type]
+    ours, after = decode_table(data, 0, len(data))
+    assert after == len(data)
+    assert printed(plain(ours)) == values
+    _, theirs = pamqp_decode.field_table(encode_table(ours))
+    assert theirs == values
 
 
 @given(st.binary(max_size=60))
