@@ -1,0 +1,222 @@
+"""The broker: all of it, wired. The only door that the outside uses.
+
+The outside owns sockets, clock and disk. It calls in when something happened (*receive*), when it
+wants something (*command*), and takes what there is to do (*collect*): bytes to write per
+connection, and the next deadline. A *turn* is what happens between two `end_turn` calls: usually
+one read of each socket that had something. Time is an argument everywhere (monotonic ms).
+
+Nothing here blocks, and nothing that a peer sends makes these methods raise: what a peer does
+wrong is answered to it, and what goes wrong in here is logged with its trace and answered 541 to
+that peer alone.
+"""
+
+import traceback
+from typing import Final
+
+from amqpd import errors
+from amqpd.auth import Users
+from amqpd.core.ports import Entropy, Journal, Log
+from amqpd.core.vhost import QueueIds, VHost
+from amqpd.limits import Limits
+from amqpd.protocol import connection as states
+from amqpd.session.connection import Connection
+from amqpd.session.context import Context
+from amqpd.session.dispatch import MethodDispatcher
+from amqpd.session.link import Link
+from amqpd.session.peer import Peer
+
+DEFAULT_VHOST: Final = "/"
+
+
+class Broker:
+    """An AMQP 0-9-1 broker without its sockets, clock and disk. It is born with vhost `/`."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        users: Users,
+        journal: Journal,
+        entropy: Entropy,
+        now_ms: int,
+        log: Log | None = None,
+    ) -> None:
+        self.limits: Final = limits
+        self.users: Final = users
+        self._journal: Final = journal
+        self._context: Final = Context(
+            limits, users, journal, entropy, log or Log(), MethodDispatcher()
+        )
+        self._context.now_ms = now_ms
+        self._log: Final = log or Log()
+        self._queue_ids: Final = QueueIds()
+        self._dirty: list[Link] = []
+        self._last_id = 0
+        self.connections: dict[int, Connection] = {}
+        self.vhosts: Final = self._context.vhosts
+        self.add_vhost(DEFAULT_VHOST)
+
+    # -- receive ----------------------------------------------------------------------------------
+
+    def connected(self, peer: Peer, now_ms: int) -> Connection:
+        """Take on a connection that was accepted; it is silent until its protocol header."""
+        self._context.now_ms = now_ms
+        self._last_id += 1
+        vhost = self.vhosts[DEFAULT_VHOST]
+        connection = Connection(self._context, peer, self._last_id, vhost, self._dirty)
+        self.connections[connection.id] = connection
+        return connection
+
+    def receive(self, connection: Connection, data: bytes, now_ms: int) -> None:
+        """Take bytes that a peer sent."""
+        context = self._context
+        context.now_ms = now_ms
+        try:
+            connection.receive_bytes(data)
+            connection.resume_consumers()
+        except Exception:
+            self._stumbled(connection)
+        if context.is_alarmed and connection.has_published and connection.reading:
+            connection.on_alarm()
+        if len(connection.outbox) or connection.close_socket:
+            connection.mark_dirty()
+
+    def _stumbled(self, connection: Connection) -> None:
+        """Answer 541 to the peer whose bytes brought out a fault of this broker."""
+        fields: dict[str, object] = {
+            "connection": connection.name,
+            "trace": traceback.format_exc(),
+        }
+        self._log.event("error", "unexpected exception", fields)
+        try:
+            connection.fail(errors.stumbled())
+        except Exception:
+            self._log.event("error", "unexpected exception", {"trace": traceback.format_exc()})
+        connection.close_socket = True
+        connection.mark_dirty()
+
+    def congested(self, connection: Connection) -> None:
+        """Learn that a socket's write buffer is full: its consumers get nothing for now."""
+        connection.congested = True
+
+    def writable(self, connection: Connection, now_ms: int) -> None:
+        """Learn that a socket takes bytes again, or that a turn's bound is over."""
+        self._context.now_ms = now_ms
+        connection.congested = False
+        try:
+            connection.resume_stalled()
+        except Exception:
+            self._stumbled(connection)
+
+    def closed(self, connection: Connection, now_ms: int, why: str = "") -> None:
+        """Learn that a socket is gone. Calling it again does nothing."""
+        self._context.now_ms = now_ms
+        if self.connections.pop(connection.id, None) is None:
+            return
+        abrupt = connection.state < states.CLOSING
+        try:
+            connection.on_end(None)
+        except Exception:
+            self._log.event("error", "unexpected exception", {"trace": traceback.format_exc()})
+        connection.state = states.CLOSED
+        if not why:
+            why = "client unexpectedly closed TCP connection" if abrupt else "closed"
+        connection.log_end(why)
+
+    def due(self, now_ms: int) -> None:
+        """Do what was to be done by now."""
+        self._context.now_ms = now_ms
+        self._context.timers.run(now_ms)
+
+    def synced(self, position: int, now_ms: int) -> None:
+        """Learn that everything up to a journal position is safe: promises of it are kept now."""
+        self._context.now_ms = now_ms
+        self._context.settlement.on_synced(position)
+
+    # -- command ----------------------------------------------------------------------------------
+
+    def add_vhost(self, name: str) -> VHost:
+        """Create a vhost, or return the one there is."""
+        vhost = self.vhosts.get(name)
+        if vhost is None:
+            vhost = self.vhosts[name] = VHost(name, self._journal, self._queue_ids)
+        return vhost
+
+    def permissions_changed(self) -> None:
+        """Let changed permissions count for publishes that channels remember the way of."""
+        for vhost in self.vhosts.values():
+            vhost.generation += 1
+
+    def set_alarm(self, resource: str, raised: bool, now_ms: int) -> None:
+        """Raise or lift the alarm of a resource (`memory` or `disk`): publishers are held."""
+        context = self._context
+        context.now_ms = now_ms
+        if context.alarms.get(resource, False) == raised:
+            return
+        context.alarms[resource] = raised
+        context.is_alarmed = any([raised for raised in context.alarms.values()])
+        level, word = ("warning", "raised") if raised else ("info", "lifted")
+        self._log.event(level, f"resource alarm {word}", {"resource": resource})
+        for connection in list(self.connections.values()):
+            if not context.is_alarmed:
+                connection.on_alarm()
+            else:
+                connection.has_published = False
+
+    def close_connection(
+        self, connection: Connection, code: int, text: str, now_ms: int
+    ) -> None:
+        """Close a connection with a reply code and the whole reply text; it may answer still."""
+        self._context.now_ms = now_ms
+        if connection.state >= states.CLOSING:
+            return
+        was_open = connection.state >= states.TUNING
+        connection.on_end(None)
+        if was_open:
+            connection.send_close(code, text)
+        else:
+            connection.state = states.CLOSED
+            connection.close_socket = True
+        connection.mark_dirty()
+
+    def shut_down(self, now_ms: int) -> None:
+        """Tell all clients that the broker stops."""
+        for connection in list(self.connections.values()):
+            self.close_connection(
+                connection, errors.CONNECTION_FORCED, errors.shutdown_text(), now_ms
+            )
+
+    # -- collect ----------------------------------------------------------------------------------
+
+    def end_turn(self, now_ms: int) -> None:
+        """End a turn: confirms that need no sync go out, the others wait for theirs."""
+        self._context.now_ms = now_ms
+        settlement = self._context.settlement
+        if self._journal.is_immediate:
+            settlement.on_synced(self._journal.position)
+        settlement.end_turn()
+
+    def take_dirty(self) -> list[Connection]:
+        """Return the connections whose sockets want something, each once.
+
+        Something is: bytes to write, a socket to close, reading to stop or go on.
+        """
+        if not self._dirty:
+            return []
+        dirty: list[Connection] = []
+        for link in self._dirty:
+            link.is_dirty = False
+            assert isinstance(link, Connection)
+            dirty.append(link)
+        self._dirty.clear()
+        return dirty
+
+    def next_deadline_ms(self) -> int:
+        """When `due` is to be called (monotonic ms; -1 = there is nothing to wait for)."""
+        return self._context.timers.next_ms()
+
+    def validate(self) -> None:
+        """Assert the invariants of all parts; for tests and simulation."""
+        for vhost in self.vhosts.values():
+            vhost.validate()
+        for connection in self.connections.values():
+            connection.validate()

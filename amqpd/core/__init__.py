@@ -1,0 +1,6 @@
+"""What messaging means: exchanges, bindings, queues, consumers. No frames, no sockets, no clock.
+
+`vhost` holds the topology and is where a publish enters; `exchange` and its types (`topic`,
+`headers`) decide where it goes; `queue` keeps it (`backlog`) and hands it to a `consumer`;
+`ports` are the seams to the outside.
+"""

@@ -1,0 +1,117 @@
+"""Exchanges and bindings: what all types share.
+
+An exchange owns the bindings *from* it. A subclass (see `exchange_types`) indexes them in its own
+way and answers one question: which of them match a routing key and headers? Following bindings to
+other exchanges, alternate exchanges and de-duplication are the vhost's work.
+"""
+
+from typing import Final
+
+from mypy_extensions import mypyc_attr
+
+from amqpd.core.queue import Queue
+from amqpd.wire import tables
+from amqpd.wire.tables import Table
+
+# (destination is a queue, destination, routing key, encoded arguments): what makes a binding one.
+Identity = tuple[bool, str, str, bytes]
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Exchange:
+    """An exchange of one vhost (spec 1.6; RabbitMQ: exchanges).
+
+    `alternate` names the exchange that gets what this one cannot route ("" = none given).
+    """
+
+    kind = ""
+    needs_headers = False
+
+    def __init__(
+        self,
+        vhost: str,
+        name: str,
+        *,
+        durable: bool,
+        auto_delete: bool,
+        internal: bool,
+        arguments: Table,
+    ) -> None:
+        self.vhost: Final = vhost
+        self.name: Final = name
+        self.durable: Final = durable
+        self.auto_delete: Final = auto_delete
+        self.internal: Final = internal
+        self.arguments: Final = arguments
+        alternate = arguments.get("alternate-exchange")
+        self.alternate: Final = tables.text(alternate) if alternate is not None else None
+        self.bindings: dict[Identity, Binding] = {}
+        self.is_deleted = False
+
+    def check(self, key: str, arguments: Table) -> None:
+        """Raise SoftError 406 if a binding with these values makes no sense for this type."""
+
+    def add(self, binding: "Binding") -> None:
+        """Index a new binding from this exchange."""
+        raise NotImplementedError
+
+    def remove(self, binding: "Binding") -> None:
+        """Forget a binding from this exchange."""
+        raise NotImplementedError
+
+    def match(self, key: str, headers: Table, found: "list[Binding]") -> None:
+        """Append the bindings that a message with this routing key and headers passes."""
+        raise NotImplementedError
+
+
+class Binding:
+    """A rule that lets messages pass from an exchange to a queue or to another exchange.
+
+    Exactly one of `queue` and `exchange` is set.
+    """
+
+    def __init__(
+        self,
+        source: Exchange,
+        key: str,
+        arguments: Table,
+        queue: Queue | None = None,
+        exchange: Exchange | None = None,
+    ) -> None:
+        assert (queue is None) != (exchange is None)
+        self.source: Final = source
+        self.key: Final = key
+        self.arguments: Final = arguments
+        self.queue: Final = queue
+        self.exchange: Final = exchange
+
+    @property
+    def destination(self) -> str:
+        """The name of the queue or exchange that it leads to."""
+        if self.queue is not None:
+            return self.queue.name
+        assert self.exchange is not None
+        return self.exchange.name
+
+    @property
+    def durable(self) -> bool:
+        """Whether it survives a restart: only between durable ends."""
+        if not self.source.durable:
+            return False
+        if self.queue is not None:
+            return self.queue.durable
+        assert self.exchange is not None
+        return self.exchange.durable
+
+    @property
+    def identity(self) -> Identity:
+        """What tells it from the other bindings of its source."""
+        return identity_of(self.queue is not None, self.destination, self.key, self.arguments)
+
+
+def identity_of(to_queue: bool, destination: str, key: str, arguments: Table) -> Identity:
+    """Build a binding's identity: arguments count, their order does not."""
+    if not arguments:
+        return to_queue, destination, key, b""
+    ordered = {name: arguments[name] for name in sorted(arguments)}
+    return to_queue, destination, key, tables.encode_table(ordered)

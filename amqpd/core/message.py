@@ -1,0 +1,54 @@
+"""Message, and the address that it was published to.
+
+A `Message` is immutable and shared by all queues that hold it: its content stays the bytes that
+arrived (frames, see `wire.frames`; core only carries them), beside the few facts that routing,
+storing and delivering ask for again and again.
+"""
+
+from typing import Final
+
+from mypy_extensions import i64
+
+
+class Address:
+    """Exchange and routing key of a publish; one object for all alike messages of a channel."""
+
+    __slots__ = ("encoded", "exchange", "routing_key")
+
+    def __init__(self, exchange: str, routing_key: str, encoded: bytes) -> None:
+        self.exchange: Final = exchange
+        self.routing_key: Final = routing_key
+        # Both as short strings, followed by the frame end: the tail of a basic.deliver frame.
+        self.encoded: Final = encoded
+
+
+class Message:
+    """A published message: content (bytes as they came), address, and sizes (bytes)."""
+
+    __slots__ = (
+        "address",
+        "body_bytes",
+        "channel",
+        "content",
+        "frame_bytes",
+        "header_bytes",
+        "persistent",
+    )
+
+    def __init__(
+        self,
+        address: Address,
+        content: bytes,
+        header_bytes: i64,
+        body_bytes: i64,
+        frame_bytes: i64,
+        channel: i64,
+        persistent: bool,
+    ) -> None:
+        self.address: Final = address
+        self.content: Final = content
+        self.header_bytes: Final = header_bytes  # of the header frame
+        self.body_bytes: Final = body_bytes
+        self.frame_bytes: Final = frame_bytes  # largest body frame, to know when to cut anew
+        self.channel: Final = channel  # the number that the frames in content bear
+        self.persistent: Final = persistent

@@ -1,0 +1,58 @@
+"""Deadlines: who wants to be called when.
+
+A heap of (deadline, order, target). A target that no longer wants its call says so when it comes
+(`Timed.deadline_ms` differs): cancelling costs nothing, and a stale entry is dropped when reached.
+"""
+
+from heapq import heappop, heappush
+
+from mypy_extensions import mypyc_attr
+
+NEVER = -1
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Timed:
+    """Something with at most one deadline (monotonic ms; NEVER = none)."""
+
+    def __init__(self) -> None:
+        self.deadline_ms = NEVER
+
+    def on_deadline(self, now_ms: int) -> None:
+        """Do what was to be done at the deadline; it may set the next one."""
+        raise NotImplementedError
+
+
+class Timers:
+    """All deadlines of a broker, earliest first; equal ones in the order they were set."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Timed]] = []
+        self._order = 0
+
+    def set(self, target: Timed, deadline_ms: int) -> None:
+        """Set the one deadline of `target`, instead of any it had."""
+        target.deadline_ms = deadline_ms
+        self._order += 1
+        heappush(self._heap, (deadline_ms, self._order, target))
+
+    def clear(self, target: Timed) -> None:
+        """Take back the deadline of `target`."""
+        target.deadline_ms = NEVER
+
+    def next_ms(self) -> int:
+        """Return the earliest deadline; NEVER if there is none."""
+        while self._heap:
+            deadline_ms, _, target = self._heap[0]
+            if target.deadline_ms == deadline_ms:
+                return deadline_ms
+            heappop(self._heap)
+        return NEVER
+
+    def run(self, now_ms: int) -> None:
+        """Call all targets whose deadline has come."""
+        while self._heap and self._heap[0][0] <= now_ms:
+            deadline_ms, _, target = heappop(self._heap)
+            if target.deadline_ms == deadline_ms:
+                target.deadline_ms = NEVER
+                target.on_deadline(now_ms)

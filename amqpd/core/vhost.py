@@ -1,0 +1,383 @@
+"""A virtual host: its exchanges, queues and bindings, and the way of a publish through them.
+
+Rule 1: a binding is in its source's `bindings` and in `_leading_to` under its destination, or in
+neither. Rule 2: `generation` grows whenever the same publish could take another way, so that a
+remembered route is good as long as the number is the same. Rule 3: every change of something
+durable is appended to the journal by the method that makes it; those methods return its position
+(0: nothing durable changed), and an -ok waits for it.
+"""
+
+from typing import Final
+
+from amqpd import errors
+from amqpd.core import arguments as queue_arguments
+from amqpd.core.exchange import Binding, Exchange, Identity, identity_of
+from amqpd.core.exchange_types import TYPES, make_exchange
+from amqpd.core.message import Message
+from amqpd.core.ports import NO_POSITION, Journal
+from amqpd.core.queue import Queue
+from amqpd.limits import ROUTE_EXCHANGES_MAX
+from amqpd.wire import tables
+from amqpd.wire.tables import Table
+
+# The exchanges that every vhost is born with, all durable (RabbitMQ: exchanges).
+PREDECLARED: Final = (
+    ("amq.direct", "direct", False),
+    ("amq.fanout", "fanout", False),
+    ("amq.topic", "topic", False),
+    ("amq.headers", "headers", False),
+    ("amq.match", "headers", False),
+    ("amq.rabbitmq.trace", "topic", True),
+)
+
+Destination = tuple[bool, str]  # (is a queue, name)
+
+
+class QueueIds:
+    """Gives every queue of a broker a number of its own, never used twice."""
+
+    def __init__(self) -> None:
+        self.last = 0
+
+    def next(self) -> int:
+        """Return a number that no queue has had."""
+        self.last += 1
+        return self.last
+
+
+class VHost:
+    """A name space with exchanges and queues of its own (spec 1.1.3, RabbitMQ: vhosts)."""
+
+    def __init__(self, name: str, journal: Journal, queue_ids: QueueIds) -> None:
+        self.name: Final = name
+        self._journal: Final = journal
+        self.exchanges: dict[str, Exchange] = {}
+        self.queues: dict[str, Queue] = {}
+        self.generation = 1
+        self._queue_ids: Final = queue_ids
+        self._leading_to: dict[Destination, dict[tuple[str, Identity], Binding]] = {}
+        for exchange, kind, internal in PREDECLARED:
+            self.exchanges[exchange] = make_exchange(
+                kind, name, exchange, durable=True, auto_delete=False, internal=internal, arguments={}
+            )
+
+    # -- look-ups --------------------------------------------------------------------------------
+
+    def exchange(self, name: str) -> Exchange:
+        """Return an exchange. Raises SoftError 404."""
+        found = self.exchanges.get(name)
+        if found is None:
+            raise errors.no_exchange(name, self.name)
+        return found
+
+    def queue(self, name: str, owner: int) -> Queue:
+        """Return a queue that connection `owner` may use. Raises SoftError 404 or 405."""
+        found = self.queues.get(name)
+        if found is None:
+            raise errors.no_queue(name, self.name)
+        if found.owner and found.owner != owner:
+            raise errors.queue_locked(name, self.name)
+        return found
+
+    # -- exchanges -------------------------------------------------------------------------------
+
+    def declare_exchange(
+        self,
+        name: str,
+        kind: str,
+        *,
+        durable: bool,
+        auto_delete: bool,
+        internal: bool,
+        arguments: Table,
+    ) -> int:
+        """Create an exchange, or check that the existing one is equal (exchange/declare/equivalent).
+
+        Returns the journal position. Raises SoftError 406 or 403.
+        """
+        if kind not in TYPES:
+            raise errors.unknown_exchange_type(kind)
+        current = self.exchanges.get(name)
+        if current is not None:
+            self._check_equal_exchange(current, kind, durable, auto_delete, internal, arguments)
+            return NO_POSITION
+        if name.startswith("amq."):
+            raise errors.reserved_name("exchange", name)
+        alternate = arguments.get("alternate-exchange")
+        if alternate is not None and alternate.tag != "S":
+            raise errors.invalid_exchange_argument_type(
+                tables.type_name(alternate.tag), "alternate-exchange", name, self.name
+            )
+        self.exchanges[name] = make_exchange(
+            kind,
+            self.name,
+            name,
+            durable=durable,
+            auto_delete=auto_delete,
+            internal=internal,
+            arguments=arguments,
+        )
+        self.generation += 1
+        if not durable:
+            return NO_POSITION
+        return self._journal.exchange_declared(
+            self.name, name, kind, auto_delete, internal, arguments
+        )
+
+    def _check_equal_exchange(
+        self,
+        current: Exchange,
+        kind: str,
+        durable: bool,
+        auto_delete: bool,
+        internal: bool,
+        arguments: Table,
+    ) -> None:
+        name = current.name
+        if current.kind != kind:
+            raise errors.inequivalent(
+                "type", "exchange", name, self.name, f"'{kind}'", f"'{current.kind}'"
+            )
+        self._check_flag("durable", "exchange", name, durable, current.durable)
+        self._check_flag("auto_delete", "exchange", name, auto_delete, current.auto_delete)
+        self._check_flag("internal", "exchange", name, internal, current.internal)
+        queue_arguments.check_equal(
+            "alternate-exchange",
+            "exchange",
+            name,
+            self.name,
+            arguments.get("alternate-exchange"),
+            current.arguments.get("alternate-exchange"),
+        )
+
+    def _check_flag(self, flag: str, kind: str, name: str, asked: bool, held: bool) -> None:
+        if asked != held:
+            received, current = ("'true'", "'false'") if asked else ("'false'", "'true'")
+            raise errors.inequivalent(flag, kind, name, self.name, received, current)
+
+    def delete_exchange(self, name: str, if_unused: bool) -> int:
+        """Delete an exchange and all bindings from and to it; missing is fine. Returns position."""
+        exchange = self.exchanges.get(name)
+        if exchange is None:
+            return NO_POSITION
+        if if_unused and exchange.bindings:
+            raise errors.in_use("exchange", name, self.name)
+        return self._drop_exchanges([exchange])
+
+    def _drop_exchanges(self, doomed: list[Exchange]) -> int:
+        """Remove exchanges, and auto-delete ones that lose their last binding by it."""
+        position = NO_POSITION
+        while doomed:
+            exchange = doomed.pop()
+            if exchange.is_deleted:
+                continue
+            exchange.is_deleted = True
+            del self.exchanges[exchange.name]
+            self.generation += 1
+            for binding in list(exchange.bindings.values()):
+                self._unlink(binding)
+            leading_here = self._leading_to.get((False, exchange.name), {})
+            for binding in list(leading_here.values()):
+                self._unlink(binding)
+                if binding.source.auto_delete and not binding.source.bindings:
+                    doomed.append(binding.source)
+            if exchange.durable:
+                position = self._journal.exchange_deleted(self.name, exchange.name)
+        return position
+
+    # -- queues ----------------------------------------------------------------------------------
+
+    def declare_queue(
+        self, name: str, *, durable: bool, owner: int, auto_delete: bool, arguments: Table
+    ) -> int:
+        """Create a queue that does not exist yet. Returns the journal position.
+
+        Raises SoftError 406 if an argument is invalid.
+        """
+        assert name not in self.queues
+        queue_arguments.check_queue(name, self.name, arguments)
+        queue = Queue(
+            self._journal,
+            self._queue_ids.next(),
+            self.name,
+            name,
+            durable=durable and owner == 0,
+            owner=owner,
+            auto_delete=auto_delete,
+            arguments=arguments,
+        )
+        self.queues[name] = queue
+        self.generation += 1
+        if not queue.durable:
+            return NO_POSITION
+        return self._journal.queue_declared(queue.id, self.name, name, auto_delete, arguments)
+
+    def check_equal_queue(
+        self, queue: Queue, *, durable: bool, exclusive: bool, owner: int, auto_delete: bool,
+        arguments: Table,
+    ) -> None:
+        """Compare a declare with the queue that exists (queue/declare/equivalent).
+
+        Raises SoftError 405 or 406 for the first difference, in RabbitMQ's order.
+        """
+        if (queue.owner != 0) != exclusive or (queue.owner and queue.owner != owner):
+            raise errors.queue_locked(queue.name, self.name)
+        self._check_flag("durable", "queue", queue.name, durable and not exclusive, queue.durable)
+        self._check_flag("auto_delete", "queue", queue.name, auto_delete, queue.auto_delete)
+        queue_arguments.check_queue_equal(queue.name, self.name, arguments, queue.arguments)
+
+    def delete_queue(self, queue: Queue) -> tuple[int, int]:
+        """Delete a queue and its bindings. Returns (ready messages lost, journal position)."""
+        assert self.queues[queue.name] is queue
+        del self.queues[queue.name]
+        self.generation += 1
+        position = NO_POSITION
+        unused: list[Exchange] = []
+        for binding in list(self._leading_to.get((True, queue.name), {}).values()):
+            self._unlink(binding)
+            if binding.source.auto_delete and not binding.source.bindings:
+                unused.append(binding.source)
+        count = queue.delete()
+        if queue.durable:
+            position = self._journal.queue_deleted(queue.id)
+        return count, max(position, self._drop_exchanges(unused))
+
+    # -- bindings --------------------------------------------------------------------------------
+
+    def bind(self, binding: Binding) -> int:
+        """Add a binding; one that exists already is fine. Returns the journal position.
+
+        Raises SoftError 406 if the source's type cannot take it.
+        """
+        source, identity = binding.source, binding.identity
+        if identity in source.bindings:
+            return NO_POSITION
+        source.check(binding.key, binding.arguments)
+        source.bindings[identity] = binding
+        source.add(binding)
+        destination = (binding.queue is not None, binding.destination)
+        self._leading_to.setdefault(destination, {})[source.name, identity] = binding
+        self.generation += 1
+        if not binding.durable:
+            return NO_POSITION
+        return self._journal.bound(
+            self.name,
+            source.name,
+            binding.queue is not None,
+            binding.destination,
+            binding.key,
+            binding.arguments,
+        )
+
+    def unbind(
+        self, source_name: str, to_queue: bool, destination: str, key: str, arguments: Table
+    ) -> int:
+        """Remove a binding; a missing one is fine. Returns the journal position."""
+        source = self.exchanges.get(source_name)
+        if source is None:
+            return NO_POSITION
+        binding = source.bindings.get(identity_of(to_queue, destination, key, arguments))
+        if binding is None:
+            return NO_POSITION
+        self._unlink(binding)
+        position = NO_POSITION
+        if binding.durable:
+            position = self._journal.unbound(
+                self.name, source_name, to_queue, destination, key, arguments
+            )
+        if source.auto_delete and not source.bindings:
+            position = max(position, self._drop_exchanges([source]))
+        return position
+
+    def _unlink(self, binding: Binding) -> None:
+        """Take a binding out of both its ends."""
+        source, identity = binding.source, binding.identity
+        source.remove(binding)
+        del source.bindings[identity]
+        destination = (binding.queue is not None, binding.destination)
+        leading_here = self._leading_to[destination]
+        del leading_here[source.name, identity]
+        if not leading_here:
+            del self._leading_to[destination]
+        self.generation += 1
+
+    def bindings(self) -> list[Binding]:
+        """All bindings of the vhost, but for the default exchange's implicit ones."""
+        return [
+            binding
+            for exchange in self.exchanges.values()
+            for binding in exchange.bindings.values()
+        ]
+
+    # -- messages --------------------------------------------------------------------------------
+
+    def route(
+        self, exchange_name: str, keys: list[str], headers: Table
+    ) -> tuple[list[Queue], bool]:
+        """Find the queues that a message reaches, each once, in the order of the bindings.
+
+        Returns (queues, whether the headers played a part). The exchange must exist.
+        Exchange-to-exchange bindings and alternate exchanges are followed breadth first, each
+        exchange once, so cycles end (RabbitMQ: e2e, alternate exchanges).
+        """
+        found: dict[str, Queue] = {}
+        if exchange_name == "":
+            for key in keys:
+                if key in self.queues:
+                    found[key] = self.queues[key]
+            return list(found.values()), False
+        by_headers = False
+        seen = {exchange_name}
+        waiting = [self.exchanges[exchange_name]]
+        for exchange in waiting:  # grows while it is walked
+            matched: list[Binding] = []
+            by_headers = by_headers or exchange.needs_headers
+            for key in keys:
+                exchange.match(key, headers, matched)
+            if not matched and exchange.alternate is not None:
+                self._follow(exchange.alternate, seen, waiting)
+            for binding in matched:
+                queue = binding.queue
+                if queue is not None:
+                    found[queue.name] = queue
+                else:
+                    assert binding.exchange is not None
+                    self._follow(binding.exchange.name, seen, waiting)
+        return list(found.values()), by_headers
+
+    def _follow(self, name: str, seen: set[str], waiting: list[Exchange]) -> None:
+        """Add an exchange to a route's worklist, if it exists and was not there before."""
+        if name not in seen and name in self.exchanges and len(seen) < ROUTE_EXCHANGES_MAX:
+            seen.add(name)
+            waiting.append(self.exchanges[name])
+
+    def publish(self, queues: list[Queue], message: Message) -> int:
+        """Put a message into queues. Returns the journal position of it (0 = not durable)."""
+        position = NO_POSITION
+        if message.persistent:
+            position = self._journal_published(queues, message)
+        for queue in queues:
+            if not queue.is_deleted:
+                queue.accept(message)
+        return position
+
+    def _journal_published(self, queues: list[Queue], message: Message) -> int:
+        ids: list[int] = []
+        seqs: list[int] = []
+        for queue in queues:
+            if queue.durable and not queue.is_deleted:
+                ids.append(queue.id)
+                seqs.append(queue.next_seq)
+        return self._journal.published(message, ids, seqs) if ids else NO_POSITION
+
+    def validate(self) -> None:
+        """Assert the rules of this module; for tests and simulation."""
+        for queue in self.queues.values():
+            queue.validate()
+        leading = 0
+        for destination, bindings in self._leading_to.items():
+            for (source, identity), binding in bindings.items():
+                assert self.exchanges[source].bindings[identity] is binding
+                assert destination == (binding.queue is not None, binding.destination)
+                leading += 1
+        assert leading == len(self.bindings())

@@ -1,0 +1,126 @@
+"""A second look at a publish whose properties mean something to the broker.
+
+Most messages pass by this. In RabbitMQ's order: expiration must be a number, CC and BCC are
+further routing keys (RabbitMQ: sender-selected distribution), user-id must be the sender's own
+(RabbitMQ: validated user-id). All of the content header is checked on the way, so that what other
+clients get can be read.
+"""
+
+from typing import Final
+
+from librt.strings import BytesWriter, write_i16_be, write_i32_be
+from mypy_extensions import i64
+
+from amqpd import errors
+from amqpd.core.arguments import TEN_YEARS_MS
+from amqpd.core.message import Address
+from amqpd.core.queue import Queue
+from amqpd.core.vhost import VHost
+from amqpd.session.link import Link
+from amqpd.wire import properties, tables
+from amqpd.wire.tables import Field, Malformed, Table
+
+_IMPERSONATOR: Final = "impersonator"
+
+
+def inspect(
+    link: Link,
+    vhost: VHost,
+    address: Address,
+    queues: list[Queue],
+    by_headers: bool,
+    content: bytes,
+    header_bytes: i64,
+) -> tuple[bool, list[Queue], bytes, i64]:
+    """Check the properties of a publish, and route it anew where they have a say.
+
+    Returns (persistent, queues, content, length of its header frame): the content differs from what
+    came only if a BCC header had to be taken out. Raises SoftError 406, StreamError 501.
+    """
+    try:
+        properties.check(content, header_bytes)
+        flags = properties.flags_of(content)
+        persistent = properties.is_persistent(content, flags, header_bytes)
+        if flags & properties.EXPIRATION:
+            check_expiration(properties.short_text(content, properties.EXPIRATION, header_bytes))
+        headers: Table = {}
+        if flags & properties.HEADERS:
+            headers = properties.headers(content, header_bytes)
+    except Malformed:
+        raise errors.undecodable(content[7 : min(header_bytes - 1, 263)]) from None
+    if flags & properties.USER_ID:
+        claimed = properties.short_text(content, properties.USER_ID, header_bytes)
+        _check_user_id(link, claimed.decode("utf-8", "surrogateescape"))
+    has_copies = "CC" in headers or "BCC" in headers
+    if has_copies or by_headers:
+        keys = [address.routing_key, *_copies(headers, "CC"), *_copies(headers, "BCC")]
+        queues, _ = vhost.route(address.exchange, keys, headers)
+    if "BCC" in headers:
+        del headers["BCC"]
+        content, header_bytes = with_headers(content, header_bytes, headers)
+    return persistent, queues, content, header_bytes
+
+
+def _copies(headers: Table, name: str) -> list[str]:
+    """Return the routing keys in CC or BCC. Raises SoftError 406 unless it is an array of texts."""
+    field = headers.get(name)
+    if field is None:
+        return []
+    keys: list[str] = []
+    items = field.value
+    if not isinstance(items, list):
+        raise errors.bad_copies_header(name, tables.type_name(field.tag))
+    for item in items:
+        assert isinstance(item, Field)
+        if item.tag != "S":
+            raise errors.bad_copies_header(name, tables.type_name(item.tag))
+        keys.append(tables.text(item))
+    return keys
+
+
+def check_expiration(value: bytes) -> None:
+    """Raise SoftError 406 unless expiration is a decimal number of ms up to ten years."""
+    text = value.decode("utf-8", "surrogateescape")
+    sign = 1 if text[:1] in ("-", "+") else 0
+    end = sign
+    while end < len(text) and "0" <= text[end] <= "9":
+        end += 1
+    if end == sign:
+        raise errors.invalid_expiration(text, "no_integer")
+    number = int(text[:end])
+    if end < len(text):
+        raise errors.invalid_expiration(text, f'{{leftover_string,"{text[end:]}"}}')
+    if number < 0:
+        raise errors.invalid_expiration(text, f"{{value_negative,{number}}}")
+    if number > TEN_YEARS_MS:
+        raise errors.invalid_expiration(text, f"{{value_too_large,{number}}}")
+
+
+def _check_user_id(link: Link, claimed: str) -> None:
+    if claimed == link.user:
+        return
+    user = link.context.users.get(link.user)
+    if user is None or _IMPERSONATOR not in user.tags:
+        raise errors.wrong_user_id(claimed, link.user)
+
+
+def with_headers(content: bytes, header_bytes: i64, headers: Table) -> tuple[bytes, i64]:
+    """Replace the headers table of a content that has one.
+
+    Returns (content, length of its header frame); an empty table takes the property away.
+    """
+    start, after = properties.headers_span(content, header_bytes)
+    encoded = tables.encode_table(headers) if headers else b""
+    flags = properties.flags_of(content)
+    if not headers:
+        flags &= ~properties.HEADERS
+    out = BytesWriter()
+    out.write(content[:3])
+    size: int = header_bytes - 8 - (after - start) + len(encoded)
+    write_i32_be(out, size)
+    out.write(content[7:19])
+    write_i16_be(out, flags - 65536 if flags > 32767 else flags)
+    out.write(content[21:start])
+    out.write(encoded)
+    out.write(content[after:])
+    return out.getvalue(), header_bytes - (after - start) + len(encoded)

@@ -1,0 +1,155 @@
+"""basic.* but publish and ack, which `channel` has (spec 1.8; RabbitMQ: consumers)."""
+
+from pamqp import base, commands
+
+from amqpd import errors
+from amqpd.auth import READ
+from amqpd.core.queue import Queue
+from amqpd.session.channel import Channel
+from amqpd.session.on_exchange import clean
+from amqpd.session.subscription import Subscription
+from amqpd.wire import methods, tables
+from amqpd.wire.frames import write_content, write_recut
+from amqpd.wire.tables import Table
+
+
+def on_basic_qos(channel: Channel, method: base.Frame, arguments: Table) -> None:
+    """basic.qos: how many deliveries may be unacked (spec 1.8.3.1).
+
+    Deviation: as in RabbitMQ, `global` false sets the limit of each consumer that starts from now
+    on, and true one limit that all consumers of the channel share, at once; sizes are refused.
+    """
+    assert isinstance(method, commands.Basic.Qos)
+    if method.prefetch_size:
+        raise errors.not_implemented(f"prefetch_size!=0 ({method.prefetch_size})")
+    if method.global_:
+        channel.set_window(method.prefetch_count)
+    else:
+        channel.prefetch = method.prefetch_count
+    channel.send(methods.encode(commands.Basic.QosOk()))
+
+
+def _queue_to_read(channel: Channel, name: str) -> Queue:
+    """Look up a queue that the user wants to read from. Raises SoftError 403, 404, 405."""
+    name = clean(channel.queue_named(name))
+    channel.require(READ, "queue", name)
+    return channel.vhost.queue(name, channel.link.id)
+
+
+def on_basic_consume(channel: Channel, method: base.Frame, arguments: Table) -> None:
+    """basic.consume: register a consumer; the -ok comes before its first delivery (spec 1.8.3.3).
+
+    Deviation: as in RabbitMQ, `no-local` is accepted and not honoured.
+    """
+    assert isinstance(method, commands.Basic.Consume)
+    queue = _queue_to_read(channel, method.queue)
+    tag = method.consumer_tag or channel.link.context.random_name("amq.ctag-")
+    if tag in channel.consumers:
+        raise errors.consumer_tag_in_use(tag)
+    maximum = channel.link.context.limits.consumer_max_per_channel
+    if maximum and len(channel.consumers) >= maximum:
+        raise errors.too_many_consumers(maximum)
+    priority = _priority(channel, queue.name, arguments)
+    if queue.exclusive_consumer or (method.exclusive and queue.consumers):
+        raise errors.exclusive_use(queue.name, channel.vhost.name)
+    consumer = Subscription(
+        channel,
+        queue,
+        tag,
+        no_ack=method.no_ack,
+        exclusive=method.exclusive,
+        priority=priority,
+        prefetch=channel.prefetch,
+        arguments=arguments,
+    )
+    channel.consumers[tag] = consumer
+    queue.add_consumer(consumer)
+    if not method.nowait:
+        channel.send(b"\x00\x3c\x00\x15" + methods.encode_shortstr(tag))
+    consumer.resume()
+
+
+def _priority(channel: Channel, queue: str, arguments: Table) -> int:
+    """Return the x-priority of a consumer, 0 if not given (RabbitMQ: consumer priorities)."""
+    field = arguments.get("x-priority")
+    if field is None:
+        return 0
+    priority = tables.integer(field)
+    if priority is None:
+        reason = f'"expected integer, got {tables.type_name(field.tag)}"'
+        raise errors.invalid_argument("x-priority", queue, channel.vhost.name, reason)
+    return priority
+
+
+def on_basic_cancel(channel: Channel, method: base.Frame, arguments: Table) -> None:
+    """basic.cancel: what was delivered stays unacked; an unknown tag is fine (spec 1.8.3.5)."""
+    assert isinstance(method, commands.Basic.Cancel)
+    tag = method.consumer_tag or ""
+    consumer = channel.consumers.get(tag)
+    if consumer is not None:
+        channel.hold(channel.cancel(consumer))
+    if not method.nowait:
+        channel.send(b"\x00\x3c\x00\x1f" + methods.encode_shortstr(tag))
+
+
+def on_basic_cancel_ok(channel: Channel, method: base.Frame, arguments: Table) -> None:
+    """basic.cancel-ok: a client's answer to our cancel; the consumer is gone already."""
+
+
+def on_basic_get(channel: Channel, method: base.Frame, arguments: Table) -> None:
+    """basic.get: the oldest ready message, past all prefetch limits (spec 1.8.3.10)."""
+    assert isinstance(method, commands.Basic.Get)
+    queue = _queue_to_read(channel, method.queue)
+    entry = queue.take(method.no_ack)
+    if entry is None:
+        channel.send(b"\x00\x3c\x00\x48\x00")
+        return
+    channel.last_tag += 1
+    if not method.no_ack:
+        entry.tag = channel.last_tag
+        entry.consumer = Subscription(channel, queue, "", no_ack=False)
+        entry.consumer.unacked = 1
+        entry.consumer.is_active = False
+        channel.unacked.add(entry)
+    message, link = entry.message, channel.link
+    out = channel.out()
+    head = message.address.encoded[:-1]
+    count = queue.backlog.count
+    methods.write_get_ok(out, channel.number, channel.last_tag, entry.redelivered, head, count)
+    if link.frame_max == 0 or message.frame_bytes <= link.frame_max:
+        write_content(out, channel.number, message.content, message.header_bytes)
+    else:
+        write_recut(out, channel.number, message.content, message.header_bytes, link.frame_max)
+
+
+def on_basic_reject(channel: Channel, method: base.Frame, arguments: Table) -> None:
+    """basic.reject: one delivery goes back, or away for good (spec 1.8.3.14)."""
+    assert isinstance(method, commands.Basic.Reject)
+    channel.settle_through(method.delivery_tag or 0, False, method.requeue)
+
+
+def on_basic_nack(channel: Channel, method: base.Frame, arguments: Table) -> None:
+    """basic.nack: as reject, also for all deliveries up to a tag (RabbitMQ: nack)."""
+    assert isinstance(method, commands.Basic.Nack)
+    channel.settle_through(method.delivery_tag, method.multiple, method.requeue)
+
+
+def on_basic_recover(channel: Channel, method: base.Frame, arguments: Table) -> None:
+    """basic.recover: all that is unacked goes back to its queues (spec 1.8.3.16)."""
+    assert isinstance(method, commands.Basic.Recover)
+    _check_recover(method.requeue)
+    channel.send(methods.encode(commands.Basic.RecoverOk()))
+    channel.requeue(channel.unacked.take_all())
+
+
+def on_basic_recover_async(channel: Channel, method: base.Frame, arguments: Table) -> None:
+    """basic.recover-async: as recover, without an answer (spec 1.8.3.15)."""
+    assert isinstance(method, commands.Basic.RecoverAsync)
+    _check_recover(method.requeue)
+    channel.requeue(channel.unacked.take_all())
+
+
+def _check_recover(requeue: bool) -> None:
+    """Deviation: redelivery to the same consumer is refused, as in RabbitMQ."""
+    if not requeue:
+        raise errors.not_implemented("requeue=false")

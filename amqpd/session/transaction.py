@@ -1,0 +1,46 @@
+"""What a transactional channel holds back until commit: publishes, then settlements.
+
+Publishes were checked and routed, and delivery tags looked up, when they arrived, as in RabbitMQ;
+commit only carries them out, publishes in order before the settlements (RabbitMQ: semantics, tx).
+"""
+
+from typing import Final
+
+from amqpd.core.consumer import Entry
+from amqpd.core.message import Message
+from amqpd.core.queue import Queue
+
+
+class HeldPublish:
+    """A publish that waits for the commit; `queues` empty and `mandatory`: it will be returned."""
+
+    def __init__(self, queues: list[Queue], message: Message, mandatory: bool) -> None:
+        self.queues: Final = queues
+        self.message: Final = message
+        self.mandatory: Final = mandatory
+
+
+class HeldSettle:
+    """Entries, out of the unacked window already, that the commit settles or requeues."""
+
+    def __init__(self, entries: list[Entry], requeue: bool) -> None:
+        self.entries: Final = entries
+        self.requeue: Final = requeue
+
+
+class Transaction:
+    """The current transaction of a channel; commit and rollback begin the next one."""
+
+    def __init__(self) -> None:
+        self.publishes: list[HeldPublish] = []
+        self.settles: list[HeldSettle] = []
+
+    def hold(self, entries: list[Entry], requeue: bool) -> None:
+        """Keep settlements for the commit."""
+        self.settles.append(HeldSettle(entries, requeue))
+
+    def take_back(self) -> list[Entry]:
+        """Forget the settlements, as rollback does. Returns their entries, unacked again."""
+        entries = [entry for held in self.settles for entry in held.entries]
+        self.settles = []
+        return entries
