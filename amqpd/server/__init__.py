@@ -1,4 +1,6 @@
-"""The broker on the network: sockets, TLS, timers, signals, logs. The only asyncio below `management`.
+"""The broker on the network: sockets, TLS, timers, signals, logs.
+
+asyncio is used here and above only.
 
 Reading order:
 
@@ -6,7 +8,7 @@ Reading order:
 |---|---|
 | `settings` | everything that one server needs to be told, as typed values |
 | `startup` | `StartupError`: the one line that a server prints when it cannot start |
-| `transport` | `Link`, one socket; `Turns`, the end-of-turn flush and the broker's one timer |
+| `transport` | `ClientSocket`, and `Turns`: the end-of-turn flush, the broker's one timer |
 | `tls` | the TLS context, and the user name that a client certificate stands for |
 | `listener` | listening sockets from addresses |
 | `watermark` | memory and disk alarms |

@@ -107,7 +107,7 @@ class SocketSettings:
     | write_held_bytes | bytes buffered above which it is not read either | 16 MiB | |
     | drain_ms | ms for the last bytes to go out of a socket being closed | 5000 | |
     | linger_ms | ms to wait for the peer to close its side after ours | 1000 | nginx: 5000 |
-    | shutdown_ms | ms for all clients to answer the close at a stop | 5000 | docker kills after 10 s |
+    | shutdown_ms | ms for all clients to answer the close at a stop | 5000 | docker: 10 s |
     """
 
     backlog: int = 1024

@@ -1,0 +1,109 @@
+"""The process: which loop, which signals, and the first lines that a person sees."""
+
+import asyncio
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from typing import Final
+
+import amqpd
+from amqpd.server.logs import Logs
+from amqpd.server.server import Server
+from amqpd.server.settings import Settings
+from amqpd.server.startup import StartupError
+
+# What testcontainers and many scripts wait for, as RabbitMQ's last line of its start.
+COMPLETE: Final = "Server startup complete"
+
+
+def loop_factory(choice: str) -> Callable[[], asyncio.AbstractEventLoop]:
+    """The maker of the loop that is wanted. Raises StartupError if it is not to be had."""
+    if choice not in ("auto", "uvloop", "asyncio"):
+        raise StartupError(f"the loop is auto, uvloop or asyncio, not '{choice}'")
+    if choice != "asyncio":
+        try:
+            import uvloop  # noqa: PLC0415 - an extra that may be missing
+        except ImportError:
+            if choice == "uvloop":
+                raise StartupError("uvloop is not installed: pip install uvloop") from None
+        else:
+            return uvloop.new_event_loop
+    return asyncio.new_event_loop
+
+
+def run(settings: Settings) -> int:
+    """Serve until a signal. Returns the exit code; what keeps it from starting is one line."""
+    try:
+        make_loop = loop_factory(settings.loop)
+        _allow_many_sockets()
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            runner.run(serve(settings))
+    except StartupError as error:
+        print(f"amqpd: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+async def serve(settings: Settings) -> None:
+    """Start, say so, stop at SIGTERM or SIGINT, reopen the log at SIGHUP.
+
+    A second SIGTERM or SIGINT waits for clients no longer. Raises StartupError.
+    """
+    log = Logs(settings.log)
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    server = Server(settings, log)
+
+    def stop() -> None:
+        if stopped.is_set():
+            server.cut()
+        stopped.set()
+
+    introduce(settings, log)
+    await server.start()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    loop.add_signal_handler(signal.SIGHUP, log.reopen)
+    try:
+        log.event("info", COMPLETE, {})
+        await stopped.wait()
+        log.event("info", "stopping", {"connections": len(server.broker.connections)})
+        await server.stop()
+        longest_ms = server.turns.longest_ns // 1_000_000
+        log.event("info", "stopped", {"longest_turn_ms": longest_ms})
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.remove_signal_handler(number)
+        log.close()
+
+
+def introduce(settings: Settings, log: Logs) -> None:
+    """Say what starts, how it runs, who may log in, and where the data is."""
+    loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
+    python = ".".join(map(str, sys.version_info[:3]))
+    log.event(
+        "info",
+        f"amqpd {amqpd.__version__}",
+        {"build": amqpd.build(), "loop": loop, "python": python, "pid": os.getpid()},
+    )
+    for user in settings.users:
+        local = user.name in settings.limits.loopback_users
+        guest = user.name == user.password == "guest"
+        log.event(
+            "info",
+            f"login: {'guest/guest' if guest else user.name}",
+            {"from": "loopback only" if local else "anywhere"},
+        )
+    log.event("info", "data: in memory, gone at a stop", {"data_dir": settings.data_dir})
+
+
+def _allow_many_sockets() -> None:
+    """Raise the soft limit of open files to the hard one: a connection each."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (OSError, ValueError):  # macOS: "unlimited" is refused
+            pass

@@ -1,0 +1,189 @@
+"""A broker with its listeners, from start to stop.
+
+    server = Server(settings, log)
+    await server.start()        # raises StartupError
+    server.ports                # (5672, 5671)
+    await server.stop()         # clients are told to close, and waited for
+
+Everything happens on the loop that `start` runs on.
+"""
+
+import asyncio
+import os
+import traceback
+from time import monotonic
+from typing import Final
+
+from amqpd.auth import Users
+from amqpd.broker import Broker
+from amqpd.core.ports import Entropy, Log, MemoryJournal
+from amqpd.server.listener import open_sockets, printed
+from amqpd.server.settings import Listener, Settings, TlsSettings, UserSetting
+from amqpd.server.startup import StartupError
+from amqpd.server.tls import server_context
+from amqpd.server.transport import ClientSocket, Turns, now_ms
+from amqpd.server.watermark import Watermark
+
+REPEAT_S: Final = 1.0  # the same complaint of the loop is logged once in this time
+
+
+class SystemEntropy(Entropy):
+    """Random octets from the operating system."""
+
+    def token(self, count: int) -> bytes:
+        """See Entropy."""
+        return os.urandom(count)
+
+
+def _add_user(users: Users, user: UserSetting) -> None:
+    """Make a user as the settings say. Raises ValueError for a hash or pattern of no use."""
+    if user.password_hash:
+        users.add_hashed(user.name, user.password_hash, user.hash_algorithm, user.tags)
+    else:
+        users.add(user.name, user.password, user.tags)
+    for may in user.permissions:
+        users.permit(user.name, may.vhost, may.configure, may.write, may.read)
+
+
+class Server:
+    """One broker on the network.
+
+    `broker` and `turns` are for the management side and for tests; they exist from `start` on.
+    """
+
+    def __init__(self, settings: Settings, log: Log) -> None:
+        self.settings: Final = settings
+        self.log: Final = log
+        self.addresses: list[tuple[Listener, str, int]] = []
+        self._servers: list[asyncio.Server] = []
+        self._turns: Turns | None = None
+        self._watermark: Watermark | None = None
+        self._complained: dict[str, float] = {}
+
+    @property
+    def turns(self) -> Turns:
+        """What joins the broker to the loop."""
+        assert self._turns is not None, "the server has not been started"
+        return self._turns
+
+    @property
+    def broker(self) -> Broker:
+        """The broker; to be called on the server's loop only, and a turn scheduled afterwards."""
+        return self.turns.broker
+
+    @property
+    def watermark(self) -> Watermark:
+        """The memory and disk alarms."""
+        assert self._watermark is not None, "the server has not been started"
+        return self._watermark
+
+    @property
+    def ports(self) -> tuple[int, ...]:
+        """The bound port of each listener, in the order of the settings."""
+        ports: dict[int, int] = {}
+        for listener, _, port in self.addresses:
+            ports.setdefault(id(listener), port)
+        return tuple(ports[id(listener)] for listener in self.settings.listeners)
+
+    async def start(self) -> None:
+        """Open all listeners, or none. Raises StartupError in one clear line."""
+        loop = asyncio.get_running_loop()
+        settings = self.settings
+        loop.set_exception_handler(self._on_loop_error)
+        turns = Turns(self._make_broker(), loop, settings.sockets, self.log)
+        self._turns = turns
+        try:
+            for listener in settings.listeners:
+                await self._listen(listener, turns)
+        except BaseException:
+            self._close_listeners()
+            raise
+        self._watermark = Watermark(settings.watermark, settings.data_dir, turns, self.log)
+
+    async def stop(self) -> None:
+        """Stop listening, have every client close, and wait for them within bounds."""
+        self._close_listeners()
+        turns = self._turns
+        if turns is None:
+            return
+        if self._watermark is not None:
+            self._watermark.stop()
+        turns.shut_down()
+        try:
+            async with asyncio.timeout(self.settings.sockets.shutdown_ms / 1000):
+                await turns.emptied()
+        except TimeoutError:
+            self.log.event(
+                "warning", "cutting connections that did not close", {"count": len(turns.sockets)}
+            )
+        self.cut()
+        await turns.emptied()
+        turns.stop()
+
+    def cut(self) -> None:
+        """Wait for clients no longer: end what `stop` waits for."""
+        self.turns.abort()
+
+    def _make_broker(self) -> Broker:
+        """Build the broker with its users and vhosts."""
+        settings = self.settings
+        entropy = SystemEntropy()
+        users = Users(entropy)
+        for user in settings.users:
+            try:
+                _add_user(users, user)
+            except ValueError as error:
+                raise StartupError(f"user '{user.name}': {error}") from None
+        broker = Broker(settings.limits, users, MemoryJournal(), entropy, now_ms(), self.log)
+        for vhost in settings.vhosts:
+            broker.add_vhost(vhost)
+        return broker
+
+    async def _listen(self, listener: Listener, turns: Turns) -> None:
+        """Open one listener, on all its addresses."""
+        tls: TlsSettings | None = None
+        context = None
+        if listener.tls:
+            tls = self.settings.tls
+            context = server_context(tls)
+        for opened in open_sockets(listener, self.settings.sockets):
+            host, port = opened.getsockname()[:2]
+            self._servers.append(
+                await turns.loop.create_server(
+                    lambda: ClientSocket(turns, tls),
+                    sock=opened,
+                    ssl=context,
+                    backlog=self.settings.sockets.backlog,
+                    ssl_handshake_timeout=tls.handshake_timeout_ms / 1000 if tls else None,
+                )
+            )
+            self.addresses.append((listener, host, port))
+            self.log.event(
+                "info",
+                f"listening on {printed(host, port)}",
+                {"protocol": "amqps" if listener.tls else "amqp"},
+            )
+
+    def _close_listeners(self) -> None:
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    def _on_loop_error(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
+        """Log what went wrong outside any handler, the same thing once a second at most."""
+        error = context.get("exception")
+        message = str(context.get("message", error))
+        key = f"{message} {error!r}"
+        if self._complained.get(key, 0.0) > monotonic() - REPEAT_S:
+            return
+        if len(self._complained) > 100:
+            self._complained.clear()
+        self._complained[key] = monotonic()
+        if isinstance(error, OSError):  # also ssl.SSLError: a peer's doing, no trace
+            reset = isinstance(error, ConnectionError)
+            self.log.event("debug" if reset else "warning", message, {"error": str(error)})
+        else:
+            fields: dict[str, object] = {}
+            if isinstance(error, BaseException):
+                fields["trace"] = "".join(traceback.format_exception(error))
+            self.log.event("error", message, fields)
