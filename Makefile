@@ -75,7 +75,7 @@ test: export AMQPD_REQUIRE_COMPILED = 1
 test: check build
 	AMQPD_EXPECT_BUILD=interpreted $(BIN)/python -m pytest -q $(ARGS)
 	@rm -rf $(SUITE) && mkdir -p $(SUITE)
-	@cp -R tests interop conf conftest.py pyproject.toml README.md $(SUITE)
+	@cp -R tests interop conf conftest.py pyproject.toml $(wildcard README.md) $(SUITE)
 	cd $(SUITE) && AMQPD_EXPECT_BUILD=compiled $(CURDIR)/$(BIN)/python -m pytest -q $(ARGS)
 
 bench: build

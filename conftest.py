@@ -9,7 +9,6 @@ import pytest
 
 import amqpd
 
-
 BUILD = f"amqpd {amqpd.build()}, from {os.path.dirname(amqpd.__file__)}"
 
 
