@@ -38,7 +38,7 @@ $(VENV)/.built: $(VENV)/.ready $(SOURCES) setup.py
 	@echo "building amqpd (compiled by mypyc, about a minute)"
 	@$(BIN)/python -m pip install -v --no-deps --no-build-isolation . > build/install.log 2>&1 \
 		|| { tail -n 40 build/install.log; exit 1; }
-	@sed -n 's/^ *amqpd: /amqpd: /p' build/install.log
+	@sed -n -e 's/^ *amqpd: /amqpd: /p' -e 's/^ *\(amqpd.*: error: \)/\1/p' build/install.log
 	@cd / && $(CURDIR)/$(BIN)/amqpd --version
 	@echo '$(SOURCES)' > $(VENV)/.sources
 	@touch $@

@@ -47,35 +47,38 @@ def note(reason: str) -> None:
     print(
         f"\n{rule}\namqpd: NOT COMPILED: {reason}.\n"
         "amqpd: the same code is installed interpreted; it works, several times slower.\n"
-        f"amqpd: on Debian, `apt install gcc python3-dev`, then install again.\n{rule}\n",
+        f"{rule}\n",
         file=sys.stderr,
         flush=True,
     )
 
 
+# What has to compile and link, and what is wrong if it does not.
+PROBES = (
+    ("int probe;", "no working C compiler (on Debian: apt install gcc libc6-dev)"),
+    ("#include <Python.h>", "no header files of Python (on Debian: apt install python3-dev)"),
+)
+
+
 def compiler_problem() -> str:
-    """Why nothing can be compiled here; "" if a tiny extension module compiles and links."""
+    """Why nothing can be compiled here; "" if the probes compile and link."""
     from setuptools._distutils.ccompiler import new_compiler
     from setuptools._distutils.sysconfig import customize_compiler, get_python_inc
 
+    includes = [get_python_inc(), get_python_inc(plat_specific=True)]
     with tempfile.TemporaryDirectory() as folder:
         source = os.path.join(folder, "probe.c")
-        try:
-            compiler = new_compiler()
-            customize_compiler(compiler)
-            for text, lack in (
-                ("int probe;\n", "no working C compiler"),
-                ("#include <Python.h>\nint probe;\n", "Python's header files are missing"),
-            ):
-                reason = lack
-                with open(source, "w", encoding="ascii") as file:
-                    file.write(text)
+        for text, lack in PROBES:
+            with open(source, "w", encoding="ascii") as file:
+                file.write(f"{text}\n")
+            try:
+                compiler = new_compiler()
+                customize_compiler(compiler)
                 with quiet():
-                    includes = [get_python_inc(), get_python_inc(plat_specific=True)]
                     objects = compiler.compile([source], folder, include_dirs=includes)
                     compiler.link_shared_object(objects, os.path.join(folder, "probe.so"))
-        except Exception as failure:  # whatever the compiler driver raises, it cannot compile
-            return f"{reason} ({' '.join(str(failure).split())})"
+            except Exception as failure:  # whatever the compiler's driver raises
+                return f"{lack}: {' '.join(str(failure).split())}"
     return ""
 
 
