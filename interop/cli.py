@@ -1,0 +1,178 @@
+"""The command line: `python -m interop [--url URL ...]`, and `python -m interop install`.
+
+Exit codes: 0 nothing failed; 1 a scenario failed or a broker did not answer; 2 the question made
+no sense, or no client can run here; 130 interrupted.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import secrets
+import sys
+import textwrap
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from interop import manifest, report, runner
+from interop.address import Address, parse
+from interop.install import NotInstalled, install
+from interop.manifest import BadManifest, Client
+from interop.probe import NoBroker, probe
+from interop.results import Answer, Matrix
+from interop.scenarios import Scenario, select
+
+DEFAULT_URL: Final = "amqp://guest:guest@127.0.0.1:5672/"
+GREEN: Final = 0
+FAILED: Final = 1
+USAGE: Final = 2
+INTERRUPTED: Final = 130
+
+
+def main(words: Sequence[str]) -> int:
+    """Run the command line `words`; returns the exit code."""
+    options = _parser().parse_args(words)
+    try:
+        clients = _select_clients(manifest.load_all(), [*options.names, *options.client])
+        scenarios = select(options.scenario)
+        addresses = [parse(url) for url in options.url or [DEFAULT_URL]]
+    except (BadManifest, ValueError) as error:
+        return _complain(str(error))
+    if options.list:
+        print(_listing(clients, scenarios))
+        return GREEN
+    if options.command == "install":
+        return _install(clients)
+    try:
+        return _run(options, addresses, clients, scenarios)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return INTERRUPTED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m interop",
+        description="Run real AMQP clients against a broker and show what works.",
+    )
+    parser.add_argument(
+        "command",
+        nargs="?",
+        choices=["run", "install"],
+        default="run",
+        help="run the scenarios (default), or install the clients into .interop/",
+    )
+    # "install pika" reads better than "install --client pika"; both work.
+    parser.add_argument("names", nargs="*", metavar="CLIENT", help="the same as --client")
+    parser.add_argument(
+        "--url",
+        action="append",
+        metavar="URL",
+        help=f"the broker; may be given several times (default {DEFAULT_URL})",
+    )
+    parser.add_argument(
+        "--client", action="append", default=[], metavar="NAME", help="only this client (repeat)"
+    )
+    parser.add_argument(
+        "--scenario",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only this scenario, or those that match a pattern like 'tx-*' (repeat)",
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results here")
+    parser.add_argument("--list", action="store_true", help="list scenarios and clients, and stop")
+    return parser
+
+
+def _select_clients(clients: list[Client], names: Sequence[str]) -> list[Client]:
+    known = [client.name for client in clients]
+    for name in names:
+        if name not in known:
+            raise ValueError(f"no client is called {name} (there are {', '.join(known)})")
+    return [client for client in clients if not names or client.name in names]
+
+
+def _run(
+    options: argparse.Namespace,
+    addresses: Sequence[Address],
+    clients: Sequence[Client],
+    scenarios: Sequence[Scenario],
+) -> int:
+    """Play everything, print each matrix as it is complete, write the JSON file."""
+    absent = {client.name: client.missing() for client in clients if client.missing()}
+    present = [client for client in clients if client.name not in absent]
+    if not present:
+        return _complain("\n".join(f"{name}: {reason}" for name, reason in absent.items()))
+    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+    matrices = []
+    for address in addresses:
+        matrix = asyncio.run(_play(address, present, scenarios))
+        matrices.append(matrix)
+        print(report.render(matrix, scenarios, absent=absent, colour=colour), flush=True)
+    if options.json is not None:
+        date = datetime.now(UTC).isoformat(timespec="seconds")
+        text = json.dumps(report.as_json(matrices, date=date), indent=1, ensure_ascii=False)
+        options.json.write_text(text + "\n", encoding="utf-8")
+    return GREEN if all(matrix.is_green() for matrix in matrices) else FAILED
+
+
+async def _play(
+    address: Address, clients: Sequence[Client], scenarios: Sequence[Scenario]
+) -> Matrix:
+    """One broker's matrix; the clients take turns, so that none disturbs another's timing."""
+    try:
+        broker = probe(address)
+    except NoBroker as error:
+        return Matrix(address.shown(), "", error=str(error))
+    matrix = Matrix(address.shown(), str(broker))
+    run = secrets.token_hex(4)
+    for client in clients:
+        prefix = f"interop.{run}.{client.name}"
+        print(f"{client.name} ", end="", file=sys.stderr, flush=True)
+        column = await runner.play(client, address.url(), prefix, scenarios, _show_progress)
+        print(file=sys.stderr, flush=True)
+        matrix.columns.append(column)
+    return matrix
+
+
+def _show_progress(answer: Answer) -> None:
+    """One character per scenario, as pytest does: a dot, F or s."""
+    mark = {"pass": ".", "fail": "F", "skip": "s"}[answer.result]
+    print(mark, end="", file=sys.stderr, flush=True)
+
+
+def _install(clients: Sequence[Client]) -> int:
+    """Install each client; one that fails does not keep the others from being installed."""
+    code = GREEN
+    for client in clients:
+        try:
+            print(f"{client.name}: {install(client)}", flush=True)
+        except NotInstalled as error:
+            print(f"{client.name}: {error}", file=sys.stderr)
+            code = FAILED
+    return code
+
+
+def _listing(clients: Sequence[Client], scenarios: Sequence[Scenario]) -> str:
+    lines = ["Scenarios:"]
+    group = ""
+    for scenario in scenarios:
+        if scenario.group != group:
+            group = scenario.group
+            lines.append(f"  {group}:")
+        lines += [f"    {scenario.name} (within {scenario.limit_s:g} s)"]
+        lines += textwrap.wrap(
+            scenario.expectation, 90, initial_indent=" " * 8, subsequent_indent=" " * 8
+        )
+    lines += ["Clients:"]
+    for client in clients:
+        lines.append(f"    {client.name} ({client.language}): {client.missing() or 'ready'}")
+    return "\n".join(lines)
+
+
+def _complain(text: str) -> int:
+    print(text, file=sys.stderr)
+    return USAGE

@@ -1,0 +1,1 @@
+"""aio-pika; where its objects hide something, the aiormq channel beneath them."""

@@ -1,0 +1,1 @@
+"""kombu's own objects (Exchange, Queue, Producer, Consumer) over its py-amqp transport."""

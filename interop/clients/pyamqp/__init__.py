@@ -1,0 +1,1 @@
+"""py-amqp used alone, which makes it log in with AMQPLAIN."""
