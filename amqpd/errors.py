@@ -316,11 +316,6 @@ def second_channel_open() -> HardError:
     return HardError(CHANNEL_ERROR, "second 'channel.open' seen")
 
 
-def commit_in_progress() -> HardError:
-    """A method while a tx.commit waits for its sync."""
-    return HardError(CHANNEL_ERROR, "unexpected command while processing 'tx.commit'")
-
-
 def unimplemented_method() -> HardError:
     """A method that only a server may send."""
     return HardError(COMMAND_INVALID, "unimplemented method")
@@ -394,6 +389,28 @@ def login_refused(mechanism: str) -> Refused:
         f"Login was refused using authentication mechanism {mechanism}."
         " For details see the broker logfile.",
     )
+
+
+def login_refused_silently(mechanism: str) -> HardError:
+    """The same for a client that did not ask to be told: its socket is closed after a while."""
+    return HardError(
+        ACCESS_REFUSED, f"Login was refused using authentication mechanism {mechanism}."
+    )
+
+
+def unknown_mechanism(mechanism: str) -> HardError:
+    """A login mechanism that is not offered; only the log gets this text."""
+    return HardError(COMMAND_INVALID, f"unknown authentication mechanism '{mechanism}'")
+
+
+def bad_response(mechanism: str) -> HardError:
+    """A login response that is not of the mechanism's form; only the log gets this text."""
+    return HardError(SYNTAX_ERROR, f"the {mechanism} response is malformed")
+
+
+def stumbled() -> HardError:
+    """The broker itself failed over what a peer sent; its log has the trace."""
+    return HardError(INTERNAL_ERROR, "the broker failed unexpectedly; see its log")
 
 
 def shutdown_text() -> str:

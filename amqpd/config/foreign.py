@@ -5,16 +5,18 @@ RabbitMQ 3.10, 3.12, 3.13, 4.0, 4.1 and 4.3 and the plugins that come with them,
 `$` parts being free. It is read only when a key is met that amqpd does not have.
 """
 
-from importlib.resources import files
+from pathlib import Path
+from typing import Final
 
 from amqpd.config.keys import KEYS, Key
 from amqpd.config.values import text
 
+_LISTED: Final = Path(__file__).with_name("rabbitmq_keys.txt")
+
 
 def rabbitmq_keys() -> list[Key[str]]:
     """All settings of RabbitMQ and its plugins."""
-    listed = files("amqpd.config").joinpath("rabbitmq_keys.txt").read_text(encoding="ascii")
-    return [Key(line, text) for line in listed.split()]
+    return [Key(line, text) for line in _LISTED.read_text(encoding="ascii").split()]
 
 
 def is_rabbitmq_key(key: tuple[str, ...]) -> bool:

@@ -34,6 +34,7 @@ class Consumer:
         self.prefetch: i64 = prefetch
         self.unacked: i64 = 0
         self.is_ready = False
+        self.will_resume = False  # whoever it waits for knows it, and calls `resume`
         self.before: Consumer = self
         self.after: Consumer = self
 
@@ -54,6 +55,7 @@ class Consumer:
         raise NotImplementedError
 
 
+@mypyc_attr(acyclic=True)
 class Entry:
     """A message's place in one queue; `seq` orders the queue and is never used twice in it."""
 

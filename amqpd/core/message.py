@@ -3,13 +3,19 @@
 A `Message` is immutable and shared by all queues that hold it: its content stays the bytes that
 arrived (frames, see `wire.frames`; core only carries them), beside the few facts that routing,
 storing and delivering ask for again and again.
+
+Messages and entries are `acyclic`: the garbage collector does not look at them, or its passes over
+a long backlog would cost more than the messages themselves (measured: 185,000 instead of
+2,000,000 messages/s). What could make them part of a cycle is taken apart by hand: an entry's
+`consumer` is cleared when the entry leaves the unacked window.
 """
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
 
+@mypyc_attr(acyclic=True)
 class Address:
     """Exchange and routing key of a publish; one object for all alike messages of a channel."""
 
@@ -22,6 +28,7 @@ class Address:
         self.encoded: Final = encoded
 
 
+@mypyc_attr(acyclic=True)
 class Message:
     """A published message: content (bytes as they came), address, and sizes (bytes)."""
 

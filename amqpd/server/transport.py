@@ -16,6 +16,7 @@ Rules:
 import asyncio
 import socket
 import struct
+import sys
 import traceback
 from collections.abc import Callable
 from time import monotonic_ns
@@ -31,6 +32,9 @@ from amqpd.session.peer import Peer
 
 NS_PER_MS: Final = 1_000_000
 RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: nothing stays in the kernel
+# libuv reads a socket up to 32 times in one iteration as long as reads are full (256,000 bytes in
+# uvloop). So much input has more output than a turn may have, and queues would grow for nothing.
+TURN_READ_BYTES: Final = 128 * 1024
 GONE: Final = "client unexpectedly closed TCP connection"  # RabbitMQ's words
 
 
@@ -50,6 +54,8 @@ class Turns:
     ) -> None:
         self.broker: Final = broker
         self.loop: Final = loop
+        is_uvloop = type(loop).__module__.startswith("uvloop")
+        self.read_bytes: Final = TURN_READ_BYTES if is_uvloop else sys.maxsize
         self.settings: Final = sockets
         self.log: Final = log
         self.clients: dict[Connection, ClientSocket] = {}
@@ -59,6 +65,7 @@ class Turns:
         self.longest_ns = 0
         self._began_ns = 0
         self._scheduled = False
+        self._rested: list[ClientSocket] = []
         self._again: list[ClientSocket] = []
         self._ended: list[ClientSocket] = []
         self._deadline_ms = -1
@@ -108,6 +115,10 @@ class Turns:
             self._emptied = self.loop.create_future()
             await self._emptied
 
+    def rest(self, client: "ClientSocket") -> None:
+        """Let the client, which has had its share of this turn, be read again in the next."""
+        self._rested.append(client)
+
     def again(self, client: "ClientSocket") -> None:
         """Let the client's connection go on delivering in the next iteration."""
         self._again.append(client)
@@ -140,6 +151,10 @@ class Turns:
                 except Exception as error:  # of this one; the others still get theirs
                     self._complain(error)
                     attached.abort()
+        if self._rested:
+            rested, self._rested = self._rested, []
+            for client in rested:
+                client.wake()
         if self._ended:
             ended, self._ended = self._ended, []
             for client in ended:
@@ -185,11 +200,12 @@ class ClientSocket(asyncio.Protocol):
     def __init__(self, turns: Turns, tls: TlsSettings | None) -> None:
         self._turns: Final = turns
         self._tls: Final = tls
-        self._transport: asyncio.Transport | None = None
+        self._transport: asyncio.Transport  # from connection_made on
         self._connection: Connection | None = None
         self._congested = False  # the buffer is over its high-water mark
         self._held = False  # not read because it does not read
-        self._reading = True
+        self._reading = True  # as the broker wants it
+        self._resting = False  # has had its share of this turn
         self._peer_ended = False
         self._timer: asyncio.TimerHandle | None = None
 
@@ -235,6 +251,10 @@ class ClientSocket(asyncio.Protocol):
             turns.received_bytes += len(data)
             turns.broker.receive(connection, data, now_ms())
             turns.schedule()
+            if len(data) >= turns.read_bytes and self._reading:
+                self._transport.pause_reading()
+                self._resting = True
+                turns.rest(self)
 
     def eof_received(self) -> bool:
         """The peer has closed its side. Returns whether ours stays open for this turn's output."""
@@ -275,10 +295,15 @@ class ClientSocket(asyncio.Protocol):
         if self._connection is not None and not self._congested:
             self._turns.broker.writable(self._connection, now)
 
+    def wake(self) -> None:
+        """Read on in the new turn."""
+        self._resting = False
+        if self._reading and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def flush(self, connection: Connection) -> None:
         """Write what the broker has for the peer, and do what it wants done with the socket."""
         transport = self._transport
-        assert transport is not None
         data = connection.take()
         if data:
             transport.write(data)
@@ -301,7 +326,7 @@ class ClientSocket(asyncio.Protocol):
         reply that says what was wrong.
         """
         transport = self._transport
-        if transport is None or not self._detach(why):
+        if not self._detach(why):
             return
         settings = self._turns.settings
         drained = transport.get_write_buffer_size() == 0
@@ -320,8 +345,6 @@ class ClientSocket(asyncio.Protocol):
     def abort(self) -> None:
         """Cut the socket; bytes not sent are lost."""
         transport = self._transport
-        if transport is None:
-            return
         try:
             transport.get_extra_info("socket").setsockopt(
                 socket.SOL_SOCKET, socket.SO_LINGER, RESET_AT_CLOSE
@@ -348,7 +371,7 @@ class ClientSocket(asyncio.Protocol):
         """Read the socket, or leave it, as the broker and a peer that never reads demand."""
         reading = connection.reading and not self._held
         transport = self._transport
-        if reading is self._reading or transport is None or transport.is_closing():
+        if reading is self._reading or transport.is_closing():
             return
         self._reading = reading
         if reading:

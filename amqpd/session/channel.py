@@ -238,8 +238,7 @@ class Channel(DeliveringChannel):
     def _resume_all(self) -> None:
         """Resume all consumers: the window that they share has moved."""
         for consumer in self.consumers.values():
-            if not consumer.is_ready:
-                self.link.resume_later(consumer)
+            self.link.resume_later(consumer)
 
     def set_window(self, window: int) -> None:
         """Set the limit that all consumers share (basic.qos with global)."""

@@ -3,7 +3,7 @@
 Rule 1: a connection with bytes in its outbox, a socket to close, or a changed `reading` is in the
 broker's list of dirty ones, once. Rule 2: a consumer that cannot take more because the connection
 has no room is in `stalled` until `writable`; one that got credit back is in `_resuming` until the
-end of the read. `has_room` is false while the transport is congested, and once a turn has put
+end of the read; in neither twice. `has_room` is false while the transport is congested, and once a turn has put
 `outbox_bytes` into the outbox: what then waits is in the queues, not in memory of the connection.
 """
 
@@ -60,12 +60,16 @@ class Link(Conversation):
             return True
         if not self.congested:
             self.wants_turn = True
-        self.stalled.append(consumer)
+        if not consumer.will_resume:
+            consumer.will_resume = True
+            self.stalled.append(consumer)
         return False
 
     def resume_later(self, consumer: Consumer) -> None:
         """Resume a consumer that got credit back, once all that has been read is handled."""
-        self._resuming.append(consumer)
+        if not consumer.is_ready and not consumer.will_resume:
+            consumer.will_resume = True
+            self._resuming.append(consumer)
 
     def resume_consumers(self) -> None:
         """Let the consumers that got credit back have their turns."""
@@ -73,6 +77,7 @@ class Link(Conversation):
             resuming = self._resuming
             self._resuming = []
             for consumer in resuming:
+                consumer.will_resume = False
                 consumer.resume()
 
     def resume_stalled(self) -> None:
@@ -81,6 +86,7 @@ class Link(Conversation):
         stalled = self.stalled
         self.stalled = []
         for consumer in stalled:
+            consumer.will_resume = False
             consumer.resume()
 
     # -- collect ----------------------------------------------------------------------------------

@@ -85,13 +85,13 @@ class Subscription(Consumer):
         """Let one of its unacked entries leave for good, and take more for it."""
         self.unacked -= 1
         self.queue.settle(entry)
-        if not self.is_ready and self.is_active:
+        if not self.is_ready and not self.will_resume and self.is_active:
             self.channel.link.resume_later(self)
 
     def returned(self) -> None:
         """Note that one of its unacked entries goes back to the queue (which is told apart)."""
         self.unacked -= 1
-        if not self.is_ready and self.is_active:
+        if not self.is_ready and not self.will_resume and self.is_active:
             self.channel.link.resume_later(self)
 
     def resume(self) -> None:
