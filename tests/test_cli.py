@@ -18,7 +18,9 @@ from amqpd.config.environment import SHORTHANDS
 
 def run(*words: str, **environ: str) -> Result:
     """Run `amqpd WORDS` in this process, in a clean environment."""
-    ours = {name: None for name in os.environ if name.startswith(("AMQPD_", "RABBITMQ_"))}
+    ours: dict[str, str | None] = {
+        name: None for name in os.environ if name.startswith(("AMQPD_", "RABBITMQ_"))
+    }
     return CliRunner().invoke(program, list(words), env=ours | environ, prog_name="amqpd")
 
 

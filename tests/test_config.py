@@ -31,7 +31,7 @@ def loaded(
 
 def settings(tmp_path: Path, text: str = "", **options: str) -> Settings:
     """The settings that a file and options amount to."""
-    return loaded(tmp_path, text, **options).settings
+    return loaded(tmp_path, text, {}, **options).settings
 
 
 def error(tmp_path: Path, text: str, environ: Mapping[str, str] | None = None) -> str:
