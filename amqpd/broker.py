@@ -162,9 +162,7 @@ class Broker:
             else:
                 connection.has_published = False
 
-    def close_connection(
-        self, connection: Connection, code: int, text: str, now_ms: int
-    ) -> None:
+    def close_connection(self, connection: Connection, code: int, text: str, now_ms: int) -> None:
         """Close a connection with a reply code and the whole reply text; it may answer still."""
         self._context.now_ms = now_ms
         if connection.state >= states.CLOSING:

@@ -224,7 +224,8 @@ def message_too_large(size: int, maximum: int) -> SoftError:
 def wrong_user_id(value: str, user: str) -> SoftError:
     """The user-id property names someone else."""
     return SoftError(
-        PRECONDITION_FAILED, f"user_id property set to '{value}' but authenticated user was '{user}'"
+        PRECONDITION_FAILED,
+        f"user_id property set to '{value}' but authenticated user was '{user}'",
     )
 
 

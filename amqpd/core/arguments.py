@@ -40,9 +40,7 @@ class Rule:
 
 
 CLASSIC: Final[dict[str, Rule]] = {
-    "x-queue-type": Rule(
-        TEXT, choices=("classic",), otherwise="\"unsupported queue type '{}'\""
-    ),
+    "x-queue-type": Rule(TEXT, choices=("classic",), otherwise="\"unsupported queue type '{}'\""),
     "x-expires": Rule(INTEGER, lowest=1, highest=TEN_YEARS_MS),
     "x-message-ttl": Rule(INTEGER, highest=TEN_YEARS_MS),
     "x-dead-letter-exchange": Rule(NAME),
@@ -130,9 +128,7 @@ def check_equal(
     if held is None:
         raise errors.inequivalent(key, kind, name, vhost, _described(asked), "none")
     if _class_of(asked) != _class_of(held) or asked.value != held.value:
-        raise errors.inequivalent(
-            key, kind, name, vhost, f"'{_shown(asked)}'", f"'{_shown(held)}'"
-        )
+        raise errors.inequivalent(key, kind, name, vhost, f"'{_shown(asked)}'", f"'{_shown(held)}'")
 
 
 def _class_of(field: Field) -> str:

@@ -58,7 +58,13 @@ class VHost:
         self._leading_to: dict[Destination, dict[tuple[str, Identity], Binding]] = {}
         for exchange, kind, internal in PREDECLARED:
             self.exchanges[exchange] = make_exchange(
-                kind, name, exchange, durable=True, auto_delete=False, internal=internal, arguments={}
+                kind,
+                name,
+                exchange,
+                durable=True,
+                auto_delete=False,
+                internal=internal,
+                arguments={},
             )
 
     # -- look-ups --------------------------------------------------------------------------------
@@ -91,7 +97,7 @@ class VHost:
         internal: bool,
         arguments: Table,
     ) -> int:
-        """Create an exchange, or check that the existing one is equal (exchange/declare/equivalent).
+        """Create an exchange, or check that the one there is equals it (exchange/declare/equivalent).
 
         Returns the journal position. Raises SoftError 406 or 403.
         """
@@ -213,7 +219,13 @@ class VHost:
         return self._journal.queue_declared(queue.id, self.name, name, auto_delete, arguments)
 
     def check_equal_queue(
-        self, queue: Queue, *, durable: bool, exclusive: bool, owner: int, auto_delete: bool,
+        self,
+        queue: Queue,
+        *,
+        durable: bool,
+        exclusive: bool,
+        owner: int,
+        auto_delete: bool,
         arguments: Table,
     ) -> None:
         """Compare a declare with the queue that exists (queue/declare/equivalent).

@@ -400,5 +400,3 @@ class Conversation:
         )
         self.state = CLOSING
         self.on_wait(self.state, False)
-
-

@@ -56,6 +56,7 @@ class Channel(DeliveringChannel):
         self.consumers: dict[str, Subscription] = {}
         self.prefetch = 0  # for consumers to come
         self.last_queue: str | None = None
+        self.reply_queue = ""  # made for direct reply-to, while it is consumed
         self.confirming = False
         self.confirmed: i64 = 0
         self.transaction: Transaction | None = None
@@ -105,7 +106,14 @@ class Channel(DeliveringChannel):
             persistent = False
         else:
             persistent, queues, content, header_bytes = inspection.inspect(
-                self.link, self.vhost, route.address, queues, route.by_headers, content, header_bytes
+                self.link,
+                self.vhost,
+                route.address,
+                queues,
+                route.by_headers,
+                self.reply_queue,
+                content,
+                header_bytes,
             )
         message = Message(
             route.address, content, header_bytes, body_bytes, frame_bytes, self.number, persistent
@@ -259,6 +267,8 @@ class Channel(DeliveringChannel):
         consumer.is_active = False
         queue = consumer.queue
         queue.remove_consumer(consumer)
+        if queue.name == self.reply_queue:
+            self.reply_queue = ""
         if queue.auto_delete and not queue.consumers and not queue.is_deleted:
             _, position = self.delete_queue(queue)
             return position

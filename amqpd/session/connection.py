@@ -241,14 +241,18 @@ class Connection(Link):
 
     def on_channel_error(self, channel: ChannelConversation, error: SoftError) -> None:
         """See Conversation."""
-        self._note("error", "channel closed by an error", {
-            "channel": channel.number,
-            "vhost": self.vhost.name,
-            "user": self.user,
-            "method": methods.name_of(channel.index),
-            "code": error.code,
-            "text": error.text,
-        })
+        self._note(
+            "error",
+            "channel closed by an error",
+            {
+                "channel": channel.number,
+                "vhost": self.vhost.name,
+                "user": self.user,
+                "method": methods.name_of(channel.index),
+                "code": error.code,
+                "text": error.text,
+            },
+        )
 
     # -- being alive ------------------------------------------------------------------------------
 
@@ -322,12 +326,16 @@ class Connection(Link):
         self._ended = True
         self.context.timers.clear(self._watch)
         if error is not None:
-            self._note("error", "connection closed by an error", {
-                "user": self.user,
-                "method": methods.name_of(self._index),
-                "code": error.code,
-                "text": error.text,
-            })
+            self._note(
+                "error",
+                "connection closed by an error",
+                {
+                    "user": self.user,
+                    "method": methods.name_of(self._index),
+                    "code": error.code,
+                    "text": error.text,
+                },
+            )
         for channel in list(self.channels.values()):
             if channel.state == 0:
                 self.on_channel_end(channel)

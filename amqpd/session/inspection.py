@@ -17,10 +17,11 @@ from amqpd.core.message import Address
 from amqpd.core.queue import Queue
 from amqpd.core.vhost import VHost
 from amqpd.session.link import Link
-from amqpd.wire import properties, tables
+from amqpd.wire import methods, properties, tables
 from amqpd.wire.tables import Field, Malformed, Table
 
 _IMPERSONATOR: Final = "impersonator"
+_DIRECT: Final = b"amq.rabbitmq.reply-to"
 
 
 def inspect(
@@ -29,18 +30,26 @@ def inspect(
     address: Address,
     queues: list[Queue],
     by_headers: bool,
+    reply_queue: str,
     content: bytes,
     header_bytes: i64,
 ) -> tuple[bool, list[Queue], bytes, i64]:
     """Check the properties of a publish, and route it anew where they have a say.
 
     Returns (persistent, queues, content, length of its header frame): the content differs from what
-    came only if a BCC header had to be taken out. Raises SoftError 406, StreamError 501.
+    came only if a BCC header had to be taken out, or if reply-to asks for direct replies: these go
+    to `reply_queue` ("" = nobody consumes them). Raises SoftError 406, StreamError 501.
     """
     try:
         properties.check(content, header_bytes)
         flags = properties.flags_of(content)
         persistent = properties.is_persistent(content, flags, header_bytes)
+        asks_direct = (
+            flags & properties.REPLY_TO != 0
+            and properties.short_text(content, properties.REPLY_TO, header_bytes) == _DIRECT
+        )
+        if asks_direct and not reply_queue:
+            raise errors.no_reply_consumer()
         if flags & properties.EXPIRATION:
             check_expiration(properties.short_text(content, properties.EXPIRATION, header_bytes))
         headers: Table = {}
@@ -58,6 +67,8 @@ def inspect(
     if "BCC" in headers:
         del headers["BCC"]
         content, header_bytes = with_headers(content, header_bytes, headers)
+    if asks_direct:
+        content, header_bytes = with_reply_to(content, header_bytes, reply_queue)
     return persistent, queues, content, header_bytes
 
 
@@ -109,18 +120,31 @@ def with_headers(content: bytes, header_bytes: i64, headers: Table) -> tuple[byt
 
     Returns (content, length of its header frame); an empty table takes the property away.
     """
-    start, after = properties.headers_span(content, header_bytes)
     encoded = tables.encode_table(headers) if headers else b""
+    return _with_property(content, header_bytes, properties.HEADERS, encoded)
+
+
+def with_reply_to(content: bytes, header_bytes: i64, name: str) -> tuple[bytes, i64]:
+    """Replace the reply-to of a content that has one. Returns (content, length of its header)."""
+    encoded = methods.encode_shortstr(name)
+    return _with_property(content, header_bytes, properties.REPLY_TO, encoded)
+
+
+def _with_property(
+    content: bytes, header_bytes: i64, flag: int, encoded: bytes
+) -> tuple[bytes, i64]:
+    """Put `encoded` in the place of a property that is present; b"" takes it away."""
+    start, after = properties.span(content, flag, header_bytes)
     flags = properties.flags_of(content)
-    if not headers:
-        flags &= ~properties.HEADERS
+    if not encoded:
+        flags &= ~flag
+    size: int = header_bytes - 8 - (after - start) + len(encoded)
     out = BytesWriter()
     out.write(content[:3])
-    size: int = header_bytes - 8 - (after - start) + len(encoded)
     write_i32_be(out, size)
     out.write(content[7:19])
     write_i16_be(out, flags - 65536 if flags > 32767 else flags)
     out.write(content[21:start])
     out.write(encoded)
     out.write(content[after:])
-    return out.getvalue(), header_bytes - (after - start) + len(encoded)
+    return out.getvalue(), size + 8

@@ -5,6 +5,7 @@ from pamqp import base, commands
 from amqpd import errors
 from amqpd.auth import READ
 from amqpd.core.queue import Queue
+from amqpd.session import reply_to
 from amqpd.session.channel import Channel
 from amqpd.session.on_exchange import clean
 from amqpd.session.subscription import Subscription
@@ -42,6 +43,9 @@ def on_basic_consume(channel: Channel, method: base.Frame, arguments: Table) -> 
     Deviation: as in RabbitMQ, `no-local` is accepted and not honoured.
     """
     assert isinstance(method, commands.Basic.Consume)
+    if method.queue == reply_to.PSEUDO_QUEUE:
+        reply_to.consume(channel, method)
+        return
     queue = _queue_to_read(channel, method.queue)
     tag = method.consumer_tag or channel.link.context.random_name("amq.ctag-")
     if tag in channel.consumers:

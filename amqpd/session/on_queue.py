@@ -6,6 +6,7 @@ from amqpd import errors
 from amqpd.auth import CONFIGURE, READ, WRITE
 from amqpd.core.exchange import Binding
 from amqpd.core.queue import Queue
+from amqpd.session import reply_to
 from amqpd.session.channel import Channel
 from amqpd.session.on_exchange import clean
 from amqpd.wire import methods, tables
@@ -16,17 +17,32 @@ def on_queue_declare(channel: Channel, method: base.Frame, arguments: Table) -> 
     """queue.declare: create, or check that it is equal or exists (spec 1.7.2.1)."""
     assert isinstance(method, commands.Queue.Declare)
     name = clean(method.queue)
+    if reply_to.is_reply_queue(name):
+        _declare_reply_queue(channel, method, name)
+        return
     if method.passive:
         queue = channel.vhost.queue(name, channel.link.id)
     else:
         queue = _declare(channel, method, name, arguments)
     channel.last_queue = queue.name
     if not method.nowait:
-        reply = commands.Queue.DeclareOk.__new__(commands.Queue.DeclareOk)
-        reply.queue = queue.name  # a name that pamqp's constructor may refuse
-        reply.message_count = min(int(queue.backlog.count), 0xFFFFFFFF)
-        reply.consumer_count = len(queue.consumers)
-        channel.send(methods.encode(reply))
+        _send_declare_ok(channel, queue.name, queue.backlog.count, len(queue.consumers))
+
+
+def _send_declare_ok(channel: Channel, name: str, messages: int, consumers: int) -> None:
+    reply = commands.Queue.DeclareOk.__new__(commands.Queue.DeclareOk)
+    reply.queue = name  # a name that pamqp's constructor may refuse
+    reply.message_count = min(messages, 0xFFFFFFFF)
+    reply.consumer_count = consumers
+    channel.send(methods.encode(reply))
+
+
+def _declare_reply_queue(channel: Channel, method: commands.Queue.Declare, name: str) -> None:
+    """Tell a responder whether who asked is still there (RabbitMQ: direct reply-to)."""
+    if name != reply_to.PSEUDO_QUEUE:
+        channel.vhost.queue(name, channel.link.id)
+    if not method.nowait:
+        _send_declare_ok(channel, name, 0, 1)
 
 
 def _declare(

@@ -75,9 +75,7 @@ class Subscription(Consumer):
         if link.frame_max == 0 or message.frame_bytes <= link.frame_max:
             write_content(out, channel.number, message.content, message.header_bytes)
         else:
-            write_recut(
-                out, channel.number, message.content, message.header_bytes, link.frame_max
-            )
+            write_recut(out, channel.number, message.content, message.header_bytes, link.frame_max)
         if not link.is_dirty:
             link.mark_dirty()
 

@@ -126,7 +126,7 @@ def headers(content: bytes, header_bytes: i64) -> Table:
     return table
 
 
-def headers_span(content: bytes, header_bytes: i64) -> tuple[i64, i64]:
-    """Return where the encoded headers table, which must be present, begins and ends."""
-    at = _find(content, flags_of(content), HEADERS, header_bytes)
-    return at, _skip(content, at, header_bytes - 1, HEADERS)
+def span(content: bytes, wanted: int, header_bytes: i64) -> tuple[i64, i64]:
+    """Return where the encoded value of a property, which must be present, begins and ends."""
+    at = _find(content, flags_of(content), wanted, header_bytes)
+    return at, _skip(content, at, header_bytes - 1, wanted)
