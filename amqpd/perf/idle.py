@@ -44,7 +44,7 @@ class Idle:
         )
 
 
-def measure_idle(target: Target, pid: int, connections: int) -> Idle:
+def measure_idle(target: Target, pid: int, connections: int, settle_s: float = SETTLE_S) -> Idle:
     """Open connections to the broker that is process `pid` and watch its resident memory.
 
     A few connections come first and stay open, so that what the first one loads is not counted.
@@ -54,10 +54,10 @@ def measure_idle(target: Target, pid: int, connections: int) -> Idle:
     opened: list[Connection] = []
     try:
         opened += [Connection(target) for _ in range(WARM_UP_CONNECTIONS)]
-        time.sleep(SETTLE_S)
+        time.sleep(settle_s)
         before = resident_bytes(pid)
         opened += [Connection(target) for _ in range(connections)]
-        time.sleep(SETTLE_S)
+        time.sleep(settle_s)
         return Idle(connections, before, resident_bytes(pid))
     finally:
         for connection in opened:
