@@ -97,7 +97,7 @@ class VHost:
         internal: bool,
         arguments: Table,
     ) -> int:
-        """Create an exchange, or check that the one there is equals it (exchange/declare/equivalent).
+        """Create an exchange, or compare it with the one there (exchange/declare/equivalent).
 
         Returns the journal position. Raises SoftError 406 or 403.
         """

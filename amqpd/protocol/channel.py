@@ -3,7 +3,7 @@
 | state | meaning | left by |
 |---|---|---|
 | OPEN | methods are carried out | channel.close either way |
-| CLOSING | we sent channel.close; everything but close and close-ok is discarded | close-ok, close |
+| CLOSING | we sent channel.close; all but close and close-ok is discarded | close-ok, close |
 | CLOSED | the number is free again; the object is in no collection | - |
 
 While OPEN it also waits for one kind of frame: a METHOD; after basic.publish a HEADER; after a

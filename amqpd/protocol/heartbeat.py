@@ -22,7 +22,7 @@ class Heartbeat:
         self._is_half = False
 
     def must_send(self, sent_bytes: int) -> bool:
-        """Say whether a heartbeat is due now; called at each tick with the octets written so far."""
+        """Say whether a heartbeat is due; called at each tick with the octets written so far."""
         quiet = self._sent_bytes < 0 or sent_bytes == self._sent_bytes
         self._sent_bytes = sent_bytes
         return quiet

@@ -168,7 +168,7 @@ class Channel(DeliveringChannel):
                 self.link.context.settlement.touch(self)
 
     def _return(self, message: Message) -> None:
-        """Send basic.return for a mandatory message that no queue takes (basic/publish/mandatory)."""
+        """Send basic.return: no queue takes a mandatory message (basic/publish/mandatory)."""
         out = self.out()
         head = message.address.encoded[:-1]
         methods.write_return(out, self.number, errors.NO_ROUTE, errors.NO_ROUTE_TEXT, head)

@@ -3,8 +3,9 @@
 Rule 1: a connection with bytes in its outbox, a socket to close, or a changed `reading` is in the
 broker's list of dirty ones, once. Rule 2: a consumer that cannot take more because the connection
 has no room is in `stalled` until `writable`; one that got credit back is in `_resuming` until the
-end of the read; in neither twice. `has_room` is false while the transport is congested, and once a turn has put
-`outbox_bytes` into the outbox: what then waits is in the queues, not in memory of the connection.
+end of the read; in neither twice. `has_room` is false while the transport is congested, and once a
+turn has put `outbox_bytes` into the outbox: what then waits is in the queues, not in memory of the
+connection.
 """
 
 from typing import Final

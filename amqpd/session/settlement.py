@@ -21,7 +21,7 @@ class PromisingChannel(ChannelConversation):
     """A channel as settlement sees it.
 
     `published` numbers its publishes in confirm mode; `position` is the highest journal position
-    that any of them needs; `is_touched` says that settlement will look at it at the end of the turn.
+    that any of them needs; `is_touched`: settlement will look at it at the end of the turn.
     """
 
     def __init__(self, number: int) -> None:

@@ -1,7 +1,7 @@
 """Frames: the unit of transport, and contents kept as the frames that brought them.
 
     ┌──────┬─────────┬──────┬─────────┬──────┐
-    │ type │ channel │ size │ payload │ 0xCE │    big-endian (spec 4.2.3); frame_max counts all of it
+    │ type │ channel │ size │ payload │ 0xCE │    big-endian (spec 4.2.3); frame_max counts it all
     │  u8  │   u16   │ u32  │  size   │  u8  │
     └──────┴─────────┴──────┴─────────┴──────┘
 
