@@ -136,7 +136,7 @@ def _table(args: Arguments) -> int:
     with _contestants(args) as contestants:
         for each in contestants:
             if each.amqpd:
-                machine["amqpd data"] = f"on {filesystem(each.amqpd.directory)}"
+                machine["data"] = f"on {filesystem(each.amqpd.directory)}"
         comparison = Comparison(contestants, pace)
         comparison.measure(scenarios)
     print(comparison_text(comparison, machine))

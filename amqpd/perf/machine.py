@@ -18,7 +18,7 @@ def describe_machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()}",
         "load": f"{os.getloadavg()[0]:.1f} before the first run",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
-        "amqpd": f"{amqpd.__version__}, {amqpd.build()}",
+        "build": f"amqpd {amqpd.__version__}, {amqpd.build()}",
         "event loop": f"uvloop {uvloop}" if uvloop else "asyncio",
     }
 

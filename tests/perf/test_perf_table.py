@@ -4,9 +4,11 @@ import json
 
 import pytest
 
+import amqpd
 from amqpd.perf.command import build_parser, choose_pace, parse_labelled
 from amqpd.perf.connection import BrokerError
 from amqpd.perf.load import Report
+from amqpd.perf.machine import describe_machine
 from amqpd.perf.options import LoadOptions
 from amqpd.perf.render import columns, comparison_json, comparison_text, number
 from amqpd.perf.scenario import (
@@ -95,6 +97,12 @@ def test_a_broker_that_always_fails_has_no_ratio() -> None:
     comparison = compared([flow(5, 5)] * 3, ["no", "no", "no"])
     assert comparison.rows[0].ratio(1) is None
     assert "fails" in comparison_text(comparison, {})
+
+
+def test_facts_and_brokers_do_not_hide_each_other() -> None:
+    text = comparison_text(Comparison([OURS], PACE), describe_machine())
+    assert f"amqpd {amqpd.__version__}, {amqpd.build()}" in text
+    assert "RabbitMQ at 127.0.0.1:1" in text
 
 
 def test_messages_that_did_not_come_are_noted_once() -> None:
