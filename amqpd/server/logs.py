@@ -93,6 +93,12 @@ def render_text(_: WrappedLogger, __: str, event: EventDict) -> str:
     return f"{line}\n{str(trace).rstrip()}" if trace else line
 
 
+def in_order(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Put what every line has in front."""
+    front = {key: event.pop(key) for key in ("timestamp", "level", "event")}
+    return {**front, **event}
+
+
 class Logs(Log):
     """Writes events of the broker and of the server."""
 
@@ -116,6 +122,7 @@ class Logs(Log):
             processors=[
                 structlog.processors.add_log_level,
                 structlog.processors.TimeStamper(fmt="iso", utc=True),
+                in_order,
                 last,
             ],
             wrapper_class=structlog.make_filtering_bound_logger(min(self._level, 50)),

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import resource
 import signal
 import sys
 from collections.abc import Callable
@@ -10,6 +9,7 @@ from typing import Final
 
 import amqpd
 from amqpd.server.logs import Logs
+from amqpd.server.process import allow_many_sockets, collect_less_often, keep_freed_memory
 from amqpd.server.server import Server
 from amqpd.server.settings import Settings
 from amqpd.server.startup import StartupError
@@ -37,7 +37,8 @@ def run(settings: Settings) -> int:
     """Serve until a signal. Returns the exit code; what keeps it from starting is one line."""
     try:
         make_loop = loop_factory(settings.loop)
-        _allow_many_sockets()
+        allow_many_sockets()
+        keep_freed_memory()
         with asyncio.Runner(loop_factory=make_loop) as runner:
             runner.run(serve(settings))
     except StartupError as error:
@@ -68,6 +69,7 @@ async def serve(settings: Settings) -> None:
     loop.add_signal_handler(signal.SIGHUP, log.reopen)
     try:
         log.event("info", COMPLETE, {})
+        collect_less_often()
         await stopped.wait()
         log.event("info", "stopping", {"connections": len(server.broker.connections)})
         await server.stop()
@@ -97,13 +99,3 @@ def introduce(settings: Settings, log: Logs) -> None:
             {"from": "loopback only" if local else "anywhere"},
         )
     log.event("info", "data: in memory, gone at a stop", {"data_dir": settings.data_dir})
-
-
-def _allow_many_sockets() -> None:
-    """Raise the soft limit of open files to the hard one: a connection each."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-        except (OSError, ValueError):  # macOS: "unlimited" is refused
-            pass

@@ -35,6 +35,8 @@ RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: nothing st
 # libuv reads a socket up to 32 times in one iteration as long as reads are full (256,000 bytes in
 # uvloop). So much input has more output than a turn may have, and queues would grow for nothing.
 TURN_READ_BYTES: Final = 128 * 1024
+# Turns that a flooding publisher may have to wait for consumers that could take more at once.
+REST_TURNS_MAX: Final = 4
 GONE: Final = "client unexpectedly closed TCP connection"  # RabbitMQ's words
 
 
@@ -65,6 +67,7 @@ class Turns:
         self.longest_ns = 0
         self._began_ns = 0
         self._scheduled = False
+        self._rest_turns = 0
         self._rested: list[ClientSocket] = []
         self._again: list[ClientSocket] = []
         self._ended: list[ClientSocket] = []
@@ -151,10 +154,13 @@ class Turns:
                 except Exception as error:  # of this one; the others still get theirs
                     self._complain(error)
                     attached.abort()
-        if self._rested:
+        if self._rested and (not self._again or self._rest_turns >= REST_TURNS_MAX):
+            self._rest_turns = 0
             rested, self._rested = self._rested, []
             for client in rested:
                 client.wake()
+        elif self._rested:
+            self._rest_turns += 1
         if self._ended:
             ended, self._ended = self._ended, []
             for client in ended:

@@ -6,11 +6,11 @@ some room again (`LIFT_SHARE`), so that it does not flicker at the limit.
 """
 
 import os
-import sys
 from collections.abc import Callable
 from typing import Final
 
 from amqpd.core.ports import Log
+from amqpd.server.process import give_memory_back
 from amqpd.server.settings import WatermarkSettings
 from amqpd.server.transport import Turns
 
@@ -74,16 +74,6 @@ def disk_free_bytes(path: str) -> int:
     return found.f_bavail * found.f_frsize
 
 
-def give_back() -> None:
-    """Have the C library return free memory to the system; without it RSS may never fall again."""
-    import ctypes  # noqa: PLC0415 - start-up time: needed only under an alarm
-
-    if sys.platform == "linux":
-        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-        if trim is not None:
-            trim(0)
-
-
 class Watermark:
     """Compares use with the limits and tells the broker of every change.
 
@@ -100,7 +90,7 @@ class Watermark:
         used: Callable[[], int] = resident_bytes,
         free: Callable[[str], int] = disk_free_bytes,
         total: Callable[[], int] = memory_bytes,
-        trim: Callable[[], None] = give_back,
+        trim: Callable[[], None] = give_memory_back,
     ) -> None:
         memory = total()
         self.memory_limit_bytes: Final = (

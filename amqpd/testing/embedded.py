@@ -20,7 +20,7 @@ from amqpd.server.settings import Listener, Settings, SocketSettings
 T = TypeVar("T")
 
 # A test that is over has no use for polite waiting.
-SOCKETS: Final = SocketSettings(drain_ms=500, linger_ms=200, shutdown_ms=500)
+SOCKETS: Final = SocketSettings(drain_ms=500, linger_ms=200, shutdown_ms=200)
 
 
 class EmbeddedBroker:
