@@ -4,7 +4,7 @@
 #   make run      build, and start the broker in the foreground on 127.0.0.1:5672
 #   make test     ruff, mypy, style; then the suite, interpreted and compiled
 #   make check    only ruff, mypy and the style test
-#   make bench    measure amqpd (AGAINST="amqp://..." beside other brokers)
+#   make bench    measure amqpd; AGAINST="amqp://..." compares it with other brokers, by turns
 #   make interop  real clients against a running broker (URL=amqp://...)
 #   make clean    remove what the others made
 #
@@ -39,7 +39,7 @@ $(VENV)/.built: $(VENV)/.ready $(SOURCES) setup.py
 	@$(BIN)/python -m pip install -v --no-deps --no-build-isolation . > build/install.log 2>&1 \
 		|| { tail -n 40 build/install.log; exit 1; }
 	@sed -n -e 's/^ *amqpd: /amqpd: /p' -e 's/^ *\(amqpd.*: error: \)/\1/p' build/install.log
-	@cd / && $(CURDIR)/$(BIN)/amqpd --version
+	@$(BIN)/amqpd --version
 	@echo '$(SOURCES)' > $(VENV)/.sources
 	@touch $@
 
@@ -79,7 +79,7 @@ test: check build
 	cd $(SUITE) && AMQPD_EXPECT_BUILD=compiled $(CURDIR)/$(BIN)/python -m pytest -q $(ARGS)
 
 bench: build
-	@cd / && $(CURDIR)/$(BIN)/amqpd perf bench $(foreach url,$(AGAINST),--against $(url)) $(ARGS)
+	@PYTHONSAFEPATH=1 $(BIN)/amqpd perf table $(foreach url,$(AGAINST),--url $(url)) $(ARGS)
 
 interop: build
 	@$(BIN)/python -m interop install
