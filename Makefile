@@ -50,8 +50,9 @@ endif
 FORCE:
 
 $(VENV)/.ready: pyproject.toml
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
-		echo "amqpd: $(PYTHON) -m venv does not work here; on Debian: apt install python3-venv"; exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) > /dev/null || { rm -rf $(VENV); \
+		echo "amqpd: $(PYTHON) -m venv does not work here"; \
+		echo "amqpd: on Debian: apt install python3-venv python3-dev"; exit 1; }
 	@echo "installing what amqpd needs into $(VENV)"
 	@$(call requirements,["build-system"]["requires"]) > $(VENV)/requires.txt
 	@$(call requirements,["project"]["dependencies"]) >> $(VENV)/requires.txt
