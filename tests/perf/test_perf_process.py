@@ -139,3 +139,13 @@ def test_the_table_command_without_any_broker_is_refused(
 ) -> None:
     assert main(["table", "--no-amqpd"]) == 1
     assert "there must be a --url" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_table_command_starts_this_amqpd(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--only", "confirms,one-at-a-time", "--rounds", "1", "--seconds", "0.1"]
+    assert main(["table", "--data-root", str(tmp_path), *words]) == 0
+    assert "confirms (200 in flight), every message acked alone" in capsys.readouterr().out
+    assert list(tmp_path.iterdir()) == []
