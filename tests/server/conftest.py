@@ -5,8 +5,11 @@ wait for what the fake broker has been told (`until`) or for what a client reads
 """
 
 import asyncio
+import shutil
 import socket
+import subprocess
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -199,3 +202,14 @@ def rig() -> Rig:
 def recording_log() -> RecordingLog:
     """A log that can be looked at."""
     return RecordingLog()
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with certificates made just now, so that no clock finds them expired."""
+    if shutil.which("openssl") is None:
+        pytest.skip("needs the openssl command")
+    folder = tmp_path_factory.mktemp("certificates")
+    maker = Path(__file__).with_name("make_certificates.sh")
+    subprocess.run(["sh", str(maker), str(folder)], check=True, capture_output=True)
+    return folder

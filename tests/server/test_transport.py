@@ -5,7 +5,14 @@ import socket
 import struct
 
 from amqpd.server.settings import SocketSettings
-from amqpd.server.transport import GONE, ClientSocket, is_loopback, now_ms
+from amqpd.server.transport import (
+    GONE,
+    REST_TURNS_MAX,
+    TURN_READ_BYTES,
+    ClientSocket,
+    is_loopback,
+    now_ms,
+)
 
 MIB = 1 << 20
 
@@ -391,6 +398,69 @@ def test_who_asks_and_never_reads_the_answers_is_not_read_for_ever(run, rig):
             left -= len(await read(client, MIB))
         await rig.broker.until(lambda: connection.received == b"12")
         assert side._reading is True
+        client.close()
+        await rig.close()
+
+    run(scenario())
+
+
+def test_a_flood_is_read_a_bounded_piece_per_turn(run, rig):
+    async def scenario():
+        await rig.open()
+        client, connection = await rig.connect()
+        connection.reading = False
+        rig.broker.touch(connection)
+        rig.turns.schedule()
+        await rig.broker.until(lambda: rig.broker.calls[-1] == "end_turn")
+        await send(client, b"x" * MIB)  # lies in the kernel
+        rig.broker.calls.clear()
+        connection.reading = True
+        rig.broker.touch(connection)
+        rig.turns.schedule()
+        await rig.broker.until(lambda: len(connection.received) == MIB)
+        await rig.broker.until(lambda: rig.broker.calls[-1] == "end_turn")
+        turns = " ".join(rig.broker.calls).split("end_turn")
+        assert rig.broker.calls.count("receive") >= 4
+        assert max(turn.count("receive") for turn in turns) == 1
+        client.close()
+        await rig.close()
+
+    run(scenario())
+
+
+def test_a_flood_waits_for_consumers_that_could_take_more_but_not_for_ever(run, rig):
+    async def scenario():
+        await rig.open()
+        flooding, producer = await rig.connect()
+        _, consumer = await rig.connect()
+
+        def publish(connection, data):
+            if not consumer.wants_turn:
+                consumer.wants_turn = True
+                rig.broker.say(consumer, b"m")
+
+        rig.broker.on_receive = publish
+        rig.broker.on_writable = lambda connection: rig.broker.say(connection, b"m")
+        sending = asyncio.ensure_future(send(flooding, b"x" * 4 * MIB))
+        await rig.broker.until(lambda: len(producer.received) == 4 * MIB)
+        await sending
+        calls = " ".join(rig.broker.calls).split("receive")[1:-1]
+        waits = [between.count("writable") for between in calls]
+        assert max(waits) <= REST_TURNS_MAX + 2
+        if rig.turns.read_bytes == TURN_READ_BYTES:  # uvloop, whose full reads come in a row
+            assert max(waits) >= REST_TURNS_MAX
+        flooding.close()
+        await rig.close()
+
+    run(scenario())
+
+
+def test_nagle_is_off_unless_wanted(run, rig):
+    async def scenario():
+        await rig.open(SocketSettings(nodelay=False))
+        client, connection = await rig.connect()
+        own = rig.side(connection)._transport.get_extra_info("socket")
+        assert own.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) == 0
         client.close()
         await rig.close()
 
