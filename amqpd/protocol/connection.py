@@ -142,10 +142,10 @@ class Conversation:
             try:
                 self._frames(data)
                 return
-            except SoftError as error:
-                self._close_channel(error)
-            except AmqpError as error:
-                self.fail(error)
+            except SoftError as soft:  # two names: a compiled variable has one type
+                self._close_channel(soft)
+            except AmqpError as hard:
+                self.fail(hard)
 
     def _take_protocol_header(self, data: bytes) -> bytes:
         """Look at the first octets. Returns what follows the header, b"" if it is not whole.
