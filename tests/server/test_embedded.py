@@ -84,4 +84,6 @@ def test_the_plugin_gives_each_test_a_fresh_broker(pytester):
             assert amqpd_broker.call(lambda server: len(server.broker.vhosts["/"].queues)) == 0
         """
     )
-    pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio").assert_outcomes(passed=2)
+    pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:asyncio").assert_outcomes(
+        passed=2
+    )
