@@ -9,7 +9,7 @@ import resource
 import sys
 from typing import Final
 
-MIB: Final = 1 << 20
+from amqpd.server.settings import MIB
 
 # mallopt(3). glibc gives the top of the heap back to the kernel, and takes it again page by page,
 # with every turn: half the time of the broker at bodies of 1000 bytes, measured.

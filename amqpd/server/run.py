@@ -73,8 +73,7 @@ async def serve(settings: Settings) -> None:
         await stopped.wait()
         log.event("info", "stopping", {"connections": len(server.broker.connections)})
         await server.stop()
-        longest_ms = server.turns.longest_ns // 1_000_000
-        log.event("info", "stopped", {"longest_turn_ms": longest_ms})
+        log.event("info", "stopped", {"longest_turn_ms": server.turns.longest_ms})
     finally:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.remove_signal_handler(number)

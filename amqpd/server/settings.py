@@ -5,10 +5,11 @@ of them. Cold values: read at start, never on a hot path.
 """
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from amqpd.limits import Limits
 
-MIB = 1048576
+MIB: Final = 1048576
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class SocketSettings:
     shutdown_ms: int = 5000
 
 
-GUEST = UserSetting("guest", "guest", ("administrator",), (PermissionSetting(),))
+GUEST: Final = UserSetting("guest", "guest", ("administrator",), (PermissionSetting(),))
 
 
 @dataclass(frozen=True)

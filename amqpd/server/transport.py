@@ -78,6 +78,11 @@ class Turns:
         self._watch_bytes = 0
         self._watch_at = 0
 
+    @property
+    def longest_ms(self) -> int:
+        """How long the longest turn took so far: the most that a client had to wait for others."""
+        return self.longest_ns // NS_PER_MS
+
     def schedule(self) -> None:
         """Ask for a flush at the end of this iteration of the loop."""
         if not self._scheduled:
