@@ -9,6 +9,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from amqpd.core.ports import NO_POSITION
 from amqpd.core.queue import Queue
 from amqpd.wire import tables
 from amqpd.wire.tables import Table
@@ -21,7 +22,8 @@ Identity = tuple[bool, str, str, bytes]
 class Exchange:
     """An exchange of one vhost (spec 1.6; RabbitMQ: exchanges).
 
-    `alternate` names the exchange that gets what this one cannot route ("" = none given).
+    `alternate` names the exchange that gets what this one cannot route (None = none given);
+    `position` is that of its declaration in the journal.
     """
 
     kind = ""
@@ -46,6 +48,7 @@ class Exchange:
         alternate = arguments.get("alternate-exchange")
         self.alternate: Final = tables.text(alternate) if alternate is not None else None
         self.bindings: dict[Identity, Binding] = {}
+        self.position = NO_POSITION
         self.is_deleted = False
 
     def check(self, key: str, arguments: Table) -> None:
@@ -67,7 +70,7 @@ class Exchange:
 class Binding:
     """A rule that lets messages pass from an exchange to a queue or to another exchange.
 
-    Exactly one of `queue` and `exchange` is set.
+    Exactly one of `queue` and `exchange` is set; `position` is that of the binding in the journal.
     """
 
     def __init__(
@@ -84,6 +87,7 @@ class Binding:
         self.arguments: Final = arguments
         self.queue: Final = queue
         self.exchange: Final = exchange
+        self.position = NO_POSITION
 
     @property
     def destination(self) -> str:

@@ -1,8 +1,8 @@
 """A queue: ready entries, the consumers that take them, and what is out unacknowledged.
 
 Rule 1: every entry is ready (in `backlog`), unacked (in some channel's window, counted here in
-`unacked_count`), or settled. Rule 2: with a ready entry, no consumer in `ready` can take one:
-`dispatch` runs until one of both is gone. Rule 3: a settled persistent entry of a durable queue
+`unacked_count`), or settled. Rule 2: there are ready entries or ready consumers, never both:
+`dispatch` runs until one of them is gone. Rule 3: a settled persistent entry of a durable queue
 has been appended to the journal as settled.
 """
 
@@ -13,7 +13,7 @@ from mypy_extensions import i64
 from amqpd.core.backlog import Backlog
 from amqpd.core.consumer import Consumer, Entry, ReadyConsumers
 from amqpd.core.message import Message
-from amqpd.core.ports import Journal
+from amqpd.core.ports import NO_POSITION, Journal
 from amqpd.wire.tables import Table
 
 
@@ -21,7 +21,8 @@ class Queue:
     """A queue of one vhost (spec 1.7; RabbitMQ: queues).
 
     `owner` is the id of the connection that an exclusive queue belongs to (0 = none). `durable`
-    is False for exclusive queues, whatever was declared, as in RabbitMQ.
+    is False for exclusive queues, whatever was declared, as in RabbitMQ. `position` is that of its
+    declaration in the journal.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Queue:
         self.owner: Final = owner
         self.auto_delete: Final = auto_delete
         self.arguments: Final = arguments
+        self.position = NO_POSITION
         self.is_deleted = False
         self.backlog: Final = Backlog()
         self.consumers: list[Consumer] = []
@@ -185,5 +187,4 @@ class Queue:
         self.backlog.validate()
         assert self.unacked_count >= 0
         assert self.ready.count == sum([1 for consumer in self.consumers if consumer.is_ready])
-        if self.backlog.count > 0 and self.ready.count > 0:
-            assert not any([c.can_take() for c in self.consumers if c.is_ready])
+        assert self.backlog.count == 0 or self.ready.count == 0

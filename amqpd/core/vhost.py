@@ -3,8 +3,9 @@
 Rule 1: a binding is in its source's `bindings` and in `_leading_to` under its destination, or in
 neither. Rule 2: `generation` grows whenever the same publish could take another way, so that a
 remembered route is good as long as the number is the same. Rule 3: every change of something
-durable is appended to the journal by the method that makes it; those methods return its position
-(0: nothing durable changed), and an -ok waits for it.
+durable is appended to the journal by the method that makes it; those methods return the position
+that an -ok waits for (0: nothing durable). That is so too where there was nothing to change: what
+another client has just declared, bound or deleted may not be safe yet.
 """
 
 from typing import Final
@@ -106,7 +107,7 @@ class VHost:
         current = self.exchanges.get(name)
         if current is not None:
             self._check_equal_exchange(current, kind, durable, auto_delete, internal, arguments)
-            return NO_POSITION
+            return current.position
         if name.startswith("amq."):
             raise errors.reserved_name("exchange", name)
         alternate = arguments.get("alternate-exchange")
@@ -114,7 +115,7 @@ class VHost:
             raise errors.invalid_exchange_argument_type(
                 tables.type_name(alternate.tag), "alternate-exchange", name, self.name
             )
-        self.exchanges[name] = make_exchange(
+        exchange = self.exchanges[name] = make_exchange(
             kind,
             self.name,
             name,
@@ -124,11 +125,11 @@ class VHost:
             arguments=arguments,
         )
         self.generation += 1
-        if not durable:
-            return NO_POSITION
-        return self._journal.exchange_declared(
-            self.name, name, kind, auto_delete, internal, arguments
-        )
+        if durable:
+            exchange.position = self._journal.exchange_declared(
+                self.name, name, kind, auto_delete, internal, arguments
+            )
+        return exchange.position
 
     def _check_equal_exchange(
         self,
@@ -165,7 +166,7 @@ class VHost:
         """Delete an exchange and all bindings from and to it; missing is fine. Returns position."""
         exchange = self.exchanges.get(name)
         if exchange is None:
-            return NO_POSITION
+            return self._journal.position
         if if_unused and exchange.bindings:
             raise errors.in_use("exchange", name, self.name)
         return self._drop_exchanges([exchange])
@@ -214,9 +215,11 @@ class VHost:
         )
         self.queues[name] = queue
         self.generation += 1
-        if not queue.durable:
-            return NO_POSITION
-        return self._journal.queue_declared(queue.id, self.name, name, auto_delete, arguments)
+        if queue.durable:
+            queue.position = self._journal.queue_declared(
+                queue.id, self.name, name, auto_delete, arguments
+            )
+        return queue.position
 
     def check_equal_queue(
         self,
@@ -262,24 +265,25 @@ class VHost:
         Raises SoftError 406 if the source's type cannot take it.
         """
         source, identity = binding.source, binding.identity
-        if identity in source.bindings:
-            return NO_POSITION
+        current = source.bindings.get(identity)
+        if current is not None:
+            return current.position
         source.check(binding.key, binding.arguments)
         source.bindings[identity] = binding
         source.add(binding)
         destination = (binding.queue is not None, binding.destination)
         self._leading_to.setdefault(destination, {})[source.name, identity] = binding
         self.generation += 1
-        if not binding.durable:
-            return NO_POSITION
-        return self._journal.bound(
-            self.name,
-            source.name,
-            binding.queue is not None,
-            binding.destination,
-            binding.key,
-            binding.arguments,
-        )
+        if binding.durable:
+            binding.position = self._journal.bound(
+                self.name,
+                source.name,
+                binding.queue is not None,
+                binding.destination,
+                binding.key,
+                binding.arguments,
+            )
+        return binding.position
 
     def unbind(
         self, source_name: str, to_queue: bool, destination: str, key: str, arguments: Table
@@ -287,10 +291,10 @@ class VHost:
         """Remove a binding; a missing one is fine. Returns the journal position."""
         source = self.exchanges.get(source_name)
         if source is None:
-            return NO_POSITION
+            return self._journal.position
         binding = source.bindings.get(identity_of(to_queue, destination, key, arguments))
         if binding is None:
-            return NO_POSITION
+            return self._journal.position
         self._unlink(binding)
         position = NO_POSITION
         if binding.durable:

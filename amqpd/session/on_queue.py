@@ -67,6 +67,7 @@ def _declare(
             auto_delete=method.auto_delete,
             arguments=arguments,
         )
+        channel.hold(current.position)
         return current
     if method.queue and name.startswith("amq."):
         raise errors.reserved_name("queue", name)
@@ -151,5 +152,7 @@ def on_queue_delete(channel: Channel, method: base.Frame, arguments: Table) -> N
             raise errors.not_empty(name, vhost.name)
         count, position = channel.delete_queue(queue)
         channel.hold(position)
+    else:
+        channel.hold(link.context.journal.position)  # its deletion may not be safe yet
     if not method.nowait:
         channel.send(methods.encode(commands.Queue.DeleteOk(message_count=count)))
