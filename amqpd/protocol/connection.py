@@ -117,6 +117,10 @@ class Conversation:
         """Take note of an error that closes a channel."""
         raise NotImplementedError
 
+    def send_on(self, channel: ChannelConversation, payload: bytes) -> None:
+        """Send a method that ends a channel, behind all that the channel has said."""
+        write_method(self.outbox, channel.number, payload)
+
     def on_end(self, error: AmqpError | None) -> None:
         """Let go of all that the connection has: the peer closed it, or `error` does."""
         raise NotImplementedError
@@ -342,7 +346,7 @@ class Conversation:
     def _receive_on_closing(self, channel: ChannelConversation, index: int) -> None:
         """Discard what comes for a channel that we closed, until the peer knows it."""
         if index == methods.CHANNEL_CLOSE:
-            write_method(self.outbox, channel.number, _CHANNEL_CLOSE_OK)
+            self.send_on(channel, _CHANNEL_CLOSE_OK)
         if index == methods.CHANNEL_CLOSE or index == methods.CHANNEL_CLOSE_OK:
             channel.state = CHANNEL_CLOSED
             del self.channels[channel.number]
@@ -354,7 +358,7 @@ class Conversation:
         self.on_channel_end(channel)
         channel.state = CHANNEL_CLOSED
         del self.channels[channel.number]
-        write_method(self.outbox, channel.number, _CHANNEL_CLOSE_OK)
+        self.send_on(channel, _CHANNEL_CLOSE_OK)
 
     def _close_channel(self, error: SoftError) -> None:
         """Answer a SoftError: channel.close on its channel, after which the rest is discarded."""
@@ -366,9 +370,8 @@ class Conversation:
         channel.forget_content()
         self.on_channel_end(channel)
         channel.state = CHANNEL_CLOSING
-        write_method(
-            self.outbox,
-            channel.number,
+        self.send_on(
+            channel,
             methods.close_payload(methods.CHANNEL_CLOSE, error.code, error.text, channel.index),
         )
 

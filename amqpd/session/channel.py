@@ -214,6 +214,7 @@ class Channel(DeliveringChannel):
             raise errors.unknown_delivery_tag(tag)
         if self.transaction is not None:
             self.transaction.hold(taken, requeue)
+            self.uncommitted_count += len(taken)
             return
         self.settle(taken, requeue)
 
@@ -260,19 +261,26 @@ class Channel(DeliveringChannel):
 
         Returns the journal position.
         """
-        if self.consumers.get(consumer.tag) is consumer:
-            del self.consumers[consumer.tag]
-        if not consumer.is_active:
-            return 0
+        assert consumer.is_active
         consumer.is_active = False
+        self.forget(consumer.tag)
         queue = consumer.queue
         queue.remove_consumer(consumer)
-        if queue.name == self.reply_queue:
-            self.reply_queue = ""
         if queue.auto_delete and not queue.consumers and not queue.is_deleted:
             _, position = self.delete_queue(queue)
             return position
         return 0
+
+    def cancel_all(self) -> None:
+        """Take all consumers from their queues."""
+        for consumer in list(self.consumers.values()):
+            self.cancel(consumer)
+
+    def forget(self, tag: str) -> None:
+        """See DeliveringChannel."""
+        consumer = self.consumers.pop(tag)
+        if consumer.queue.name == self.reply_queue:
+            self.reply_queue = ""
 
     def delete_queue(self, queue: Queue) -> tuple[int, int]:
         """Delete a queue. Returns (ready messages lost, journal position)."""
@@ -289,9 +297,7 @@ class Channel(DeliveringChannel):
 
     def end(self) -> None:
         """Let go of everything: consumers first, then requeue what is unacked."""
-        self.drop_held()
-        for consumer in list(self.consumers.values()):
-            self.cancel(consumer)
+        self.cancel_all()
         entries = self.unacked.take_all()
         if self.transaction is not None:
             entries = self.transaction.take_back() + entries

@@ -239,6 +239,11 @@ class Connection(Link):
         assert isinstance(channel, Channel)
         channel.end()
 
+    def send_on(self, channel: ChannelConversation, payload: bytes) -> None:
+        """See Conversation: also behind what the channel holds back."""
+        assert isinstance(channel, Channel)
+        channel.send(payload)
+
     def on_channel_error(self, channel: ChannelConversation, error: SoftError) -> None:
         """See Conversation."""
         self._note(
@@ -336,10 +341,13 @@ class Connection(Link):
                     "text": error.text,
                 },
             )
-        for channel in list(self.channels.values()):
-            if channel.state == 0:
-                self.on_channel_end(channel)
-                channel.state = 2
+        ending = [channel for channel in self.channels.values() if channel.state == 0]
+        for channel in ending:  # none of them takes what another one gives back
+            assert isinstance(channel, Channel)
+            channel.cancel_all()
+        for channel in ending:
+            self.on_channel_end(channel)
+            channel.state = 2
         self.channels.clear()
         for queue in list(self.exclusive_queues.values()):
             if not queue.is_deleted:

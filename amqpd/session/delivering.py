@@ -5,6 +5,7 @@ from typing import Final
 from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr
 
+from amqpd.protocol.connection import RUNNING
 from amqpd.session.link import Link
 from amqpd.session.settlement import PromisingChannel
 from amqpd.session.unacked import Unacked
@@ -15,7 +16,8 @@ from amqpd.wire.frames import write_method
 class DeliveringChannel(PromisingChannel):
     """Counts deliveries, remembers the unacked ones, and holds output back behind a promise.
 
-    `window` is the limit that basic.qos with global set for the whole channel (0 = none).
+    `window` is the limit that basic.qos with global set for the whole channel (0 = none). What a
+    transaction holds back until its commit counts as unacked too, in `uncommitted_count`.
     """
 
     def __init__(self, number: int, link: Link) -> None:
@@ -24,8 +26,17 @@ class DeliveringChannel(PromisingChannel):
         self.last_tag: i64 = 0
         self.unacked: Final = Unacked()
         self.window: i64 = 0
+        self.uncommitted_count: i64 = 0
         self._held: BytesWriter | None = None
         self._held_until = 0
+
+    def forget(self, tag: str) -> None:
+        """Forget a consumer whose queue is gone: its tag is free again."""
+        raise NotImplementedError
+
+    def is_window_full(self) -> bool:
+        """Say whether the window that all consumers share lets nothing more out."""
+        return self.window != 0 and self.unacked.count + self.uncommitted_count >= self.window
 
     def out(self) -> BytesWriter:
         """Where this channel's frames go: the connection's outbox, or behind what is held."""
@@ -45,18 +56,20 @@ class DeliveringChannel(PromisingChannel):
             return
         if self._held is None:
             self._held = BytesWriter()
-        self._held_until = position
+        self._held_until = max(position, self._held_until)
         settlement.hold(self, position)
 
     def release(self, position: int) -> None:
-        """Let the held output go, unless a later promise has joined it meanwhile."""
+        """Let the held output go, unless a later promise has joined it meanwhile.
+
+        Also that of a channel which has closed: its -ok's come before the close-ok. Where the
+        connection has ended they find nobody.
+        """
         held = self._held
         if held is None or position < self._held_until:
             return
         self._held = None
-        self.link.outbox.write(held.getvalue())
-        self.link.mark_dirty()
-
-    def drop_held(self) -> None:
-        """Forget the held output of a channel that has ended: its promises find nobody."""
-        self._held = None
+        self._held_until = 0
+        if self.link.state == RUNNING:
+            self.link.outbox.write(held.getvalue())
+            self.link.after_hold()

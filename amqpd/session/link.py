@@ -59,8 +59,8 @@ class Link(Conversation):
         """Say whether a delivery may be written to `out`; if not, `consumer` is resumed later."""
         if not self.congested and len(out) < self._outbox_bytes:
             return True
-        if not self.congested:
-            self.wants_turn = True
+        if not self.congested and out is self.outbox:
+            self.wants_turn = True  # what is held back goes on after its hold
         if not consumer.will_resume:
             consumer.will_resume = True
             self.stalled.append(consumer)
@@ -89,6 +89,12 @@ class Link(Conversation):
         for consumer in stalled:
             consumer.will_resume = False
             consumer.resume()
+
+    def after_hold(self) -> None:
+        """Go on with consumers that had filled up what was held back and is now written."""
+        if self.stalled and not self.congested:
+            self.wants_turn = True
+        self.mark_dirty()
 
     # -- collect ----------------------------------------------------------------------------------
 

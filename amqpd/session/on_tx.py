@@ -28,6 +28,7 @@ def on_tx_commit(channel: Channel, method: base.Frame, arguments: Table) -> None
     if transaction is None:
         raise errors.not_transactional()
     channel.transaction = Transaction()
+    channel.uncommitted_count = 0
     journal = channel.link.context.journal
     before = journal.position
     for publish in transaction.publishes:
@@ -45,5 +46,6 @@ def on_tx_rollback(channel: Channel, method: base.Frame, arguments: Table) -> No
     if transaction is None:
         raise errors.not_transactional()
     channel.transaction = Transaction()
+    channel.uncommitted_count = 0
     channel.unacked.put_back(transaction.take_back())
     channel.send(methods.encode(commands.Tx.RollbackOk()))

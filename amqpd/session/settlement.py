@@ -49,7 +49,9 @@ class _Waiting:
 
 
 class Settlement:
-    """The one road of confirms; positions only grow, so what waits is a FIFO."""
+    """The one road of confirms. What waits is a FIFO: positions grow, but for an -ok that repeats
+    an older promise and then waits a little longer than it must.
+    """
 
     def __init__(self) -> None:
         self.synced = 0

@@ -48,7 +48,7 @@ class Subscription(Consumer):
         if not self.no_ack:
             if self.prefetch and self.unacked >= self.prefetch:
                 return False
-            if channel.window and channel.unacked.count >= channel.window:
+            if channel.window and channel.is_window_full():
                 return False
         return channel.link.has_room(channel.out(), self)
 
@@ -100,6 +100,7 @@ class Subscription(Consumer):
     def cancelled(self) -> None:
         """See Consumer: the queue is gone; tell clients that want to know (RabbitMQ: cancel)."""
         self.is_active = False
+        self.channel.forget(self.tag)
         if self.channel.link.notifies_cancel:
             tag = methods.encode_shortstr(self.tag)
             self.channel.send(b"\x00\x3c\x00\x1e" + tag + b"\x01")
