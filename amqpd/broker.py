@@ -154,8 +154,6 @@ class Broker:
             return
         context.alarms[resource] = raised
         context.is_alarmed = any([raised for raised in context.alarms.values()])
-        level, word = ("warning", "raised") if raised else ("info", "lifted")
-        self._log.event(level, f"resource alarm {word}", {"resource": resource})
         for connection in list(self.connections.values()):
             if not context.is_alarmed:
                 connection.on_alarm()

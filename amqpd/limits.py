@@ -43,7 +43,7 @@ class Limits:
     | message_bytes_max | bytes of a body | 134217728 | RabbitMQ 3.13 |
     | connection_max | connections, 0 = no limit | 0 | RabbitMQ |
     | consumer_max_per_channel | consumers, 0 = no limit | 0 | RabbitMQ |
-    | outbox_bytes | bytes that one turn may add to a connection's outbox | 256 KiB | measured |
+    | outbox_bytes | bytes that one turn may add to a connection's outbox | 512 KiB | measured |
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class Limits:
         message_bytes_max: int = 134217728,
         connection_max: int = 0,
         consumer_max_per_channel: int = 0,
-        outbox_bytes: int = 262144,
+        outbox_bytes: int = 524288,
         product: str = "RabbitMQ",
         version: str = "3.13.7",
         platform: str = "amqpd",

@@ -146,10 +146,8 @@ class Conversation:
             try:
                 self._frames(data)
                 return
-            except SoftError as soft:  # two names: a compiled variable has one type
-                self._close_channel(soft)
-            except AmqpError as hard:
-                self.fail(hard)
+            except AmqpError as error:
+                self._answer(error)
 
     def _take_protocol_header(self, data: bytes) -> bytes:
         """Look at the first octets. Returns what follows the header, b"" if it is not whole.
@@ -359,6 +357,13 @@ class Conversation:
         channel.state = CHANNEL_CLOSED
         del self.channels[channel.number]
         self.send_on(channel, _CHANNEL_CLOSE_OK)
+
+    def _answer(self, error: AmqpError) -> None:
+        """Close what an error closes: its channel, or the connection."""
+        if isinstance(error, SoftError):
+            self._close_channel(error)
+        else:
+            self.fail(error)
 
     def _close_channel(self, error: SoftError) -> None:
         """Answer a SoftError: channel.close on its channel, after which the rest is discarded."""

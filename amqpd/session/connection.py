@@ -67,6 +67,7 @@ class Connection(Link):
         self.client_properties: Table = {}
         self.heartbeat_s = 0
         self.is_open = False  # open-ok was sent, and it has not ended since
+        self._was_noted = False  # in the log: it has sent a protocol header
         self._ended = False
         self._heartbeat: Heartbeat | None = None
         self._wants_blocked = False
@@ -79,6 +80,7 @@ class Connection(Link):
     def on_protocol_header(self) -> None:
         """See Conversation: send connection.start (spec 1.4.2.1)."""
         limits = self.context.limits
+        self._was_noted = True
         self._note("info", "connection accepted", {"tls": self.peer.tls})
         capabilities = {name: tables.boolean(True) for name in _CAPABILITIES}
         properties = {
@@ -287,7 +289,7 @@ class Connection(Link):
 
     def _note_handshake_timeout(self) -> None:
         """Log it, but not for a port probe that never said anything."""
-        if self.state != states.AWAITING_HEADER:
+        if self._was_noted:
             fields: dict[str, object] = {"state": states.STATE_NAMES[self.state]}
             self._note("error", "handshake timeout", fields)
 
@@ -369,7 +371,7 @@ class Connection(Link):
 
     def log_end(self, why: str) -> None:
         """Write the line that says that a connection which got as far as its header is over."""
-        if self.state != states.AWAITING_HEADER:
+        if self._was_noted:
             self._note("info", "connection closed", {"user": self.user, "why": why})
 
 
