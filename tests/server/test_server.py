@@ -200,7 +200,6 @@ def test_connections_that_vanish_are_forgotten(serve, recording_log):
     assert [fields["why"] for fields in closed[:3]] == ["connection reset by peer"] * 3
 
 
-@pytest.mark.xfail(reason="Broker.closed forgets the state before it asks for it", strict=False)
 def test_a_probe_leaves_no_line_above_debug(serve, recording_log):
     broker = serve()
     probes = []
