@@ -63,6 +63,7 @@ class ChannelConversation:
         """Carry out basic.publish (method payload) with its content (frames as they came).
 
         `header_bytes` is the length of the header frame, `frame_bytes` of the largest body frame.
+        What came in one piece has neither been decoded nor been through `on_content_size`.
         """
         raise NotImplementedError
 
