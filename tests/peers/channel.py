@@ -79,7 +79,7 @@ class Channel:
         assert isinstance(_method(item), kind), f"expected {kind.name}, got {item!r}"
         return item
 
-    def take(self, kind: type[M], count: int = 1) -> list[Any]:
+    def take(self, kind: type[base.Frame] = base.Frame, count: int = 1) -> list[Any]:
         """Return the next `count` of this kind, leaving others that come in between."""
         return [
             self._wait(lambda item: isinstance(_method(item), kind), kind.name)
