@@ -143,14 +143,14 @@ def on_basic_recover(channel: Channel, method: base.Frame, arguments: Table) -> 
     assert isinstance(method, commands.Basic.Recover)
     _check_recover(method.requeue)
     channel.send(methods.encode(commands.Basic.RecoverOk()))
-    channel.requeue(channel.unacked.take_all())
+    channel.settle(channel.unacked.take_all(), requeue=True)
 
 
 def on_basic_recover_async(channel: Channel, method: base.Frame, arguments: Table) -> None:
     """basic.recover-async: as recover, without an answer (spec 1.8.3.15)."""
     assert isinstance(method, commands.Basic.RecoverAsync)
     _check_recover(method.requeue)
-    channel.requeue(channel.unacked.take_all())
+    channel.settle(channel.unacked.take_all(), requeue=True)
 
 
 def _check_recover(requeue: bool) -> None:
