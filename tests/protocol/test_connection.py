@@ -13,6 +13,7 @@ from pamqp import base, commands
 
 from amqpd import errors
 from amqpd.protocol import connection as states
+from amqpd.protocol.channel import ChannelConversation
 from amqpd.wire import methods
 from tests.peers import codec
 from tests.protocol.recorder import (
@@ -696,3 +697,19 @@ def test_all_octets_are_counted_also_those_that_are_discarded() -> None:
     conversation.receive_bytes(b"nothing that is heard")
     sizes = len(method(1, HARD)) + len(CLOSE_OK) + 21
     assert conversation.received_bytes == before + sizes
+
+
+def test_a_subclass_gives_the_methods_their_meaning() -> None:
+    bare = states.Conversation()
+    channel = ChannelConversation(1)
+    for call in (
+        bare.on_protocol_header,
+        lambda: bare.on_connection_method(methods.CONNECTION_OPEN, b""),
+        lambda: bare.on_channel_open(1),
+        lambda: bare.on_channel_end(channel),
+        lambda: bare.on_channel_error(channel, errors.no_queue("q", "/")),
+        lambda: bare.on_end(None),
+        lambda: bare.on_wait(states.CLOSING, False),
+    ):
+        with pytest.raises(NotImplementedError):
+            call()
