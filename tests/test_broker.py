@@ -575,6 +575,19 @@ def test_contents_are_cut_anew_for_a_smaller_frame_max(size: int, way: str) -> N
     assert {frame[:2] for frame in bodies} == {(7, codec.BODY)}
 
 
+@pytest.mark.parametrize("way", ["return", "deliver", "get"])
+def test_a_frame_that_was_let_pass_over_frame_max_goes_out_in_two(way: str) -> None:
+    door = Door()
+    connection = door.connect(frame_max=4096)
+    door.say(connection, DECLARE + CONSUME if way == "deliver" else DECLARE)
+    door.hear(connection)
+    body = b"x" * 4096  # with its 8 octets of overhead
+    door.say(connection, publish(1, "gone" if way == "return" else "q", body, 0, mandatory=True))
+    if way == "get":
+        door.say(connection, call(1, commands.Basic.Get, queue="q"))
+    assert [len(frame[2]) for frame in door.hear(connection)[2:]] == [4088, 8]
+
+
 def test_contents_are_not_cut_for_a_larger_frame_max() -> None:
     door = Door()
     producer, consumer = door.connect(frame_max=4096), door.connect(frame_max=131072)
