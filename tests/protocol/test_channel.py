@@ -219,6 +219,16 @@ WRONG_ORDERS = [
         0,
     ),
     (
+        [publish(1), header(1, 2), codec.frame(codec.HEADER, 1, b"short")],
+        'FRAME_ERROR - type 2, all octets = <<"short">>: unknown_frame',
+        0,
+    ),
+    (
+        [publish(1), codec.frame(codec.METHOD, 1, b"")],
+        "FRAME_ERROR - type 1, all octets = <<>>: unknown_frame",
+        0,
+    ),
+    (
         [publish(1), codec.frame(codec.HEADER, 1, struct.pack(">HHQ", 60, 0, 0))],
         "FRAME_ERROR - type 2, all octets = <<0,60,0,0,0,0,0,0,0,0,0,0>>: unknown_frame",
         0,

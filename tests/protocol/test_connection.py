@@ -270,6 +270,9 @@ UNKNOWN_FRAMES = [
     (codec.frame(1, 0, b""), "type 1, all octets = <<>>: unknown_frame"),
     (codec.frame(1, 1, b"\0\x3c\0"), "type 1, all octets = <<0,60,0>>: unknown_frame"),
     (codec.frame(1, 7, b"ab"), 'type 1, all octets = <<"ab">>: unknown_frame'),
+    (codec.frame(2, 0, b""), "type 2, all octets = <<>>: unknown_frame"),
+    (codec.frame(2, 1, b"header"), 'type 2, all octets = <<"header">>: unknown_frame'),
+    (codec.frame(2, 7, b"header"), 'type 2, all octets = <<"header">>: unknown_frame'),
 ]
 UNREADABLE_FRAMES = [
     (
@@ -386,11 +389,13 @@ def test_a_payload_of_frame_max_is_let_pass_and_one_more_is_not(kind: int) -> No
     assert conversation.state == states.DISCARDING
 
 
-def test_a_frame_that_is_too_large_is_refused_by_its_first_eight_octets() -> None:
+@every_way
+def test_a_frame_that_is_too_large_is_refused_before_its_payload_comes(way: str) -> None:
     conversation = recorder(states.RUNNING, 1)
-    conversation.receive_bytes(struct.pack(">BHI", 3, 1, FRAME_MAX + 1))
+    start = struct.pack(">BHI", 3, 1, FRAME_MAX + 1)
+    conversation.receive_bytes(codec.HEARTBEAT_FRAME + start[:-1])
     assert conversation.take() == []
-    conversation.receive_bytes(b"x")
+    say(conversation, start[-1:], way)
     assert [sent[2] for sent in conversation.take()] == [501]
 
 
