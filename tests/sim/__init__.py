@@ -3,7 +3,8 @@
 | module | what it owns |
 |---|---|
 | `topology` | exchanges, bindings and routing, as plain dictionaries |
-| `model` | what was asked and what that must lead to: queues, channels, consumers, transactions |
+| `model` | queues, channels and consumers: what was asked and what that must lead to |
+| `commands` | what each command of a client does to the model, or why it is refused |
 | `facts` | a journal whose syncs come late, and what a recovery would read from it |
 | `observer` | everything that the broker says to one connection, checked against the model |
 | `client` | one client: which commands it makes up, and what it knows from what it has read |
