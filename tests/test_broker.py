@@ -437,6 +437,26 @@ def test_confirms_and_oks_wait_until_the_journal_is_synced() -> None:
     assert door.hear(connection) == [(1, "Basic.Ack", 1, False)]
 
 
+@pytest.mark.parametrize("ending", ["close", "error"])
+def test_a_number_that_is_opened_again_waits_for_what_was_said_on_it(ending: str) -> None:
+    journal = OddJournal()
+    door = Door(journal=journal)
+    connection = door.connect()
+    door.say(connection, DECLARE)
+    if ending == "close":
+        door.say(connection, call(1, commands.Channel.Close, reply_code=200))
+    else:
+        door.say(connection, call(1, commands.Tx.Commit) + call(1, commands.Channel.CloseOk))
+    door.say(connection, call(1, commands.Channel.Open) + CONSUME)
+    assert door.hear(connection) == []
+    door.broker.synced(journal.position, NOW_MS)
+    said = names(door.hear(connection))
+    last = "Channel.CloseOk" if ending == "close" else "Channel.Close"
+    assert said == ["Queue.DeclareOk", last, "Channel.OpenOk", "Basic.ConsumeOk"]
+    door.say(connection, call(1, commands.Channel.Close) + call(1, commands.Channel.Open))
+    assert names(door.hear(connection)) == ["Channel.CloseOk", "Channel.OpenOk"]
+
+
 def test_connections_with_something_to_do_are_told_once(door: Door) -> None:
     one, two = door.connect(), door.connect()
     flow = call(1, commands.Channel.Flow, active=True)

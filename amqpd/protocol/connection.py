@@ -118,7 +118,7 @@ class Conversation:
         raise NotImplementedError
 
     def send_on(self, channel: ChannelConversation, payload: bytes) -> None:
-        """Send a method that ends a channel, behind all that the channel has said."""
+        """Send a method that begins or ends a channel, behind all that was said on its number."""
         write_method(self.outbox, channel.number, payload)
 
     def on_end(self, error: AmqpError | None) -> None:
@@ -349,8 +349,8 @@ class Conversation:
             return  # the answer to our close, after the peer's own close freed the number
         if index != methods.CHANNEL_OPEN:
             raise errors.channel_not_open()
-        self.channels[number] = self.on_channel_open(number)
-        write_method(self.outbox, number, _CHANNEL_OPEN_OK)
+        channel = self.channels[number] = self.on_channel_open(number)
+        self.send_on(channel, _CHANNEL_OPEN_OK)
 
     def _receive_on_closing(self, channel: ChannelConversation, index: int) -> None:
         """Discard what comes for a channel that we closed, until the peer knows it."""

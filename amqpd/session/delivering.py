@@ -29,7 +29,7 @@ class DeliveringChannel(PromisingChannel):
         self.window: i64 = 0
         self.uncommitted_count: i64 = 0
         self._held: BytesWriter | None = None
-        self._held_until = 0
+        self.held_until = 0  # journal position that the held output waits for (0 = nothing held)
 
     def forget(self, tag: str) -> None:
         """Forget a consumer whose queue is gone: its tag is free again."""
@@ -65,7 +65,7 @@ class DeliveringChannel(PromisingChannel):
             return
         if self._held is None:
             self._held = BytesWriter()
-        self._held_until = max(position, self._held_until)
+        self.held_until = max(position, self.held_until)
         settlement.hold(self, position)
 
     def release(self, position: int) -> None:
@@ -75,10 +75,10 @@ class DeliveringChannel(PromisingChannel):
         connection has ended they find nobody.
         """
         held = self._held
-        if held is None or position < self._held_until:
+        if held is None or position < self.held_until:
             return
         self._held = None
-        self._held_until = 0
+        self.held_until = 0
         if self.link.state == RUNNING:
             self.link.outbox.write(held.getvalue())
             self.link.after_hold()
