@@ -249,7 +249,7 @@ def content_frames(channel: int, properties: bytes, body: bytes, frame_max: int)
 def decode_method(payload: bytes) -> base.Frame:
     """Decode a method frame's payload to pamqp's class; a text that is not UTF-8 stays bytes."""
     (index,) = struct.unpack_from(">I", payload)
-    method = _METHODS[index]()
+    method: base.Frame = _METHODS[index]()
     at, bit = 4, 8
     for name in method.__slots__:
         kind = method.amqp_type(name)

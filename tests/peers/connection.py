@@ -124,7 +124,7 @@ class Connection:
         """Send a method."""
         self.raw(codec.method_frame(channel, method))
 
-    def call(self, method: base.Frame) -> base.Frame:
+    def call(self, method: base.Frame) -> Any:
         """Send a method on channel 0 and return its reply."""
         return self.zero.call(method)
 
@@ -179,12 +179,6 @@ class Connection:
                 self.receive()
         except Silence:
             pass
-
-    def expect_nothing(self) -> None:
-        """Show by a round trip that nothing comes on channel 0 (an open connection)."""
-        channel = self.channel()
-        channel.close()
-        assert not self.zero.inbox, f"unexpected: {self.zero.inbox}"
 
     # -- receiving ---------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ import struct
 from typing import Any
 
 import pytest
+from pamqp import commands
 from pamqp.commands import Basic, Exchange, Queue, Tx
 
 from tests.peers import codec
@@ -89,7 +90,7 @@ def test_frame_max_is_taken_as_the_size_of_a_payload(channel: Channel) -> None:
 def test_before_tune_a_frame_has_4096_bytes(peer: Any) -> None:
     stranger = peer.greet()
     stranger.start_ok(properties={"filler": "x" * 3000})
-    stranger.expect(codec.commands.Connection.Tune)
+    stranger.expect(commands.Connection.Tune)
 
 
 @pytest.mark.parametrize("end", [0, 0xCD, 0xFF])
@@ -228,7 +229,7 @@ def test_a_heartbeat_on_another_channel(channel: Channel, way: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "method", [codec.make(Queue.Declare, queue="q"), codec.commands.Channel.Open(), Tx.Select()]
+    "method", [codec.make(Queue.Declare, queue="q"), commands.Channel.Open(), Tx.Select()]
 )
 def test_a_channels_method_on_channel_0(connection: Connection, way: str, method: Any) -> None:
     send(connection, codec.method_frame(0, method), way, TAIL)
