@@ -1,13 +1,19 @@
 """Which amqpd is tested: says so at the end of every run, and stops at the wrong one.
 
 `make test` runs the suite twice and sets AMQPD_EXPECT_BUILD to "interpreted" or "compiled".
+Hypothesis has the same examples in every run, and all the time that it needs: no test fails by
+chance or because a machine is busy.
 """
 
 import os
 
+import hypothesis
 import pytest
 
 import amqpd
+
+hypothesis.settings.register_profile("amqpd", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("amqpd")
 
 BUILD = f"amqpd {amqpd.build()}, from {os.path.dirname(amqpd.__file__)}"
 

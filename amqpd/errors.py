@@ -48,7 +48,7 @@ class AmqpError(Exception):
     """An error with a reply code (spec 1.2) and the reply text that the client gets."""
 
     def __init__(self, code: int, explanation: str) -> None:
-        text = f"{NAMES[code]} - {explanation}"
+        text = f"{NAMES[code]} - {explanation}" if explanation else NAMES[code]
         super().__init__(text)
         self.code: Final = code
         self.text: Final = text
@@ -64,6 +64,10 @@ class HardError(AmqpError):
 
 class StreamError(HardError):
     """A HardError after which the peer's bytes cannot be trusted: they are no longer read."""
+
+
+class FrameError(StreamError):
+    """A StreamError that no method is to blame for: its close bears the ids 0 and 0."""
 
 
 class Refused(AmqpError):
@@ -270,19 +274,24 @@ def no_reply_consumer() -> SoftError:
 # -- 5xx: the connection -------------------------------------------------------------------------
 
 
-def frame_error(explanation: str) -> StreamError:
-    """Bytes that cannot be a frame, or a frame whose payload cannot be decoded."""
-    return StreamError(FRAME_ERROR, explanation)
+def frame_error(explanation: str) -> FrameError:
+    """Bytes that cannot be a frame."""
+    return FrameError(FRAME_ERROR, explanation)
 
 
-def undecodable(payload: bytes) -> StreamError:
-    """Method arguments that run past their frame or hold an unknown field type."""
-    return StreamError(FRAME_ERROR, f"cannot decode {octets(payload)}")
+def unknown_frame(kind: int, payload: bytes) -> FrameError:
+    """A frame of a type that does not exist, or with a payload that its type cannot have."""
+    return FrameError(FRAME_ERROR, f"{frame_octets(kind, payload)}: unknown_frame")
 
 
-def malformed_text() -> StreamError:
+def undecodable(arguments: bytes) -> StreamError:
+    """Method arguments that do not fill their frame or hold an unknown field type."""
+    return StreamError(FRAME_ERROR, f"cannot decode {octets(arguments)}")
+
+
+def malformed_text() -> FrameError:
     """A short string of a method is not UTF-8."""
-    return StreamError(FRAME_ERROR, "Malformed UTF-8 in shortstr")
+    return FrameError(FRAME_ERROR, "Malformed UTF-8 in shortstr")
 
 
 def body_too_large(size: int, maximum: int) -> StreamError:
@@ -297,9 +306,14 @@ def body_overrun() -> StreamError:
     return StreamError(FRAME_ERROR, "content body frame exceeds remaining content size")
 
 
-def unexpected_frame(explanation: str) -> StreamError:
+def unexpected_frame(explanation: str) -> FrameError:
     """A frame of a kind that cannot come here."""
-    return StreamError(UNEXPECTED_FRAME, explanation)
+    return FrameError(UNEXPECTED_FRAME, explanation)
+
+
+def unexpected_in_content(expected: str, got: str) -> StreamError:
+    """A frame that does not go on with the content that has begun."""
+    return StreamError(UNEXPECTED_FRAME, f"expected {expected}, got {got} instead")
 
 
 def unexpected_method(state: str) -> HardError:
@@ -322,9 +336,9 @@ def unimplemented_method() -> HardError:
     return HardError(COMMAND_INVALID, "unimplemented method")
 
 
-def internal_error(explanation: str) -> HardError:
-    """Something that this broker could not do, and the peer gets no more detail than that."""
-    return HardError(INTERNAL_ERROR, explanation)
+def unknown_method() -> HardError:
+    """Class and method id that no method has; RabbitMQ's parser crashes at them."""
+    return HardError(INTERNAL_ERROR, "")
 
 
 def not_implemented(explanation: str) -> HardError:

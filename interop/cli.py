@@ -21,7 +21,7 @@ from interop.address import Address, parse
 from interop.install import NotInstalled, install
 from interop.manifest import BadManifest, Client
 from interop.probe import NoBroker, probe
-from interop.results import Answer, Matrix
+from interop.results import Answer, Column, Matrix
 from interop.scenarios import Scenario, select
 
 DEFAULT_URL: Final = "amqp://guest:guest@127.0.0.1:5672/"
@@ -31,11 +31,12 @@ USAGE: Final = 2
 INTERRUPTED: Final = 130
 
 
-def main(words: Sequence[str]) -> int:
-    """Run the command line `words`; returns the exit code."""
+def main(words: Sequence[str], clients_folder: Path = manifest.CLIENTS) -> int:
+    """Run the command line `words` with the clients in a folder; returns the exit code."""
     options = _parser().parse_args(words)
     try:
-        clients = _select_clients(manifest.load_all(), [*options.names, *options.client])
+        names = [*options.names, *options.client]
+        clients = _select_clients(manifest.load_all(clients_folder), names)
         scenarios = select(options.scenario)
         addresses = [parse(url) for url in options.url or [DEFAULT_URL]]
     except (BadManifest, ValueError) as error:
@@ -109,9 +110,12 @@ def _run(
     colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
     matrices = []
     for address in addresses:
-        matrix = asyncio.run(_play(address, present, scenarios))
+        matrix = Matrix(address.shown(), "")
         matrices.append(matrix)
-        print(report.render(matrix, scenarios, absent=absent, colour=colour), flush=True)
+        try:
+            asyncio.run(_play(matrix, address, present, scenarios))
+        finally:  # an interrupted run shows what it has found so far
+            print(report.render(matrix, scenarios, absent=absent, colour=colour), flush=True)
     if options.json is not None:
         date = datetime.now(UTC).isoformat(timespec="seconds")
         text = json.dumps(report.as_json(matrices, date=date), indent=1, ensure_ascii=False)
@@ -120,22 +124,22 @@ def _run(
 
 
 async def _play(
-    address: Address, clients: Sequence[Client], scenarios: Sequence[Scenario]
-) -> Matrix:
-    """One broker's matrix; the clients take turns, so that none disturbs another's timing."""
+    matrix: Matrix, address: Address, clients: Sequence[Client], scenarios: Sequence[Scenario]
+) -> None:
+    """Fill one broker's matrix; the clients take turns, so that none disturbs another's timing."""
     try:
-        broker = probe(address)
+        matrix.broker = str(probe(address))
     except NoBroker as error:
-        return Matrix(address.shown(), "", error=str(error))
-    matrix = Matrix(address.shown(), str(broker))
+        matrix.error = str(error)
+        return
     run = secrets.token_hex(4)
     for client in clients:
         prefix = f"interop.{run}.{client.name}"
         print(f"{client.name} ", end="", file=sys.stderr, flush=True)
-        column = await runner.play(client, address.url(), prefix, scenarios, _show_progress)
-        print(file=sys.stderr, flush=True)
+        column = Column(client.name)
         matrix.columns.append(column)
-    return matrix
+        await runner.play(client, address.url(), prefix, scenarios, _show_progress, column)
+        print(file=sys.stderr, flush=True)
 
 
 def _show_progress(answer: Answer) -> None:

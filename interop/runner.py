@@ -10,6 +10,8 @@ Rule 1. The scenario under way is the first one without an answer: what goes wro
 Rule 2. A process that dies, hangs, or answers out of order is killed with all its children, and a
         new one is started for the scenarios that are left. So one bad scenario is one red cell.
 Rule 3. A process that never says its first line fails all that is left: it would do so forever.
+Rule 4. After SLOW_MAX failures in a row that waited for half their limit or more, the rest fails
+        untried: a broker that no longer answers would take its time with every one of them.
 
 Lines that are not JSON objects are noise. The last of them, or of standard error, explain a crash.
 """
@@ -27,10 +29,13 @@ from interop.manifest import ROOT, Client
 from interop.results import FAIL, RESULTS, Answer, Column, one_line
 from interop.scenarios import Scenario
 
-GRACE_S: Final = 3.0  # a client that watches the limit itself gives a better reason than we can
+# A client that watches the limit itself gives a better reason than we can, and cleans up.
+GRACE_S: Final = 8.0
 EXIT_S: Final = 5.0  # from the last answer, or the end of output, to the end of the process
+SLOW_MAX: Final = 5
 LINE_BYTES_MAX: Final = 1 << 20
 NOISE_LINES: Final = 20
+REST_MAX: Final = 4096  # characters kept of a line of standard error that has no end yet
 
 OnAnswer = Callable[[Answer], None]
 
@@ -94,9 +99,15 @@ class ClientProcess:
 
     async def kill(self) -> None:
         """Kill the process and its children; does nothing to those that have ended."""
+        assert self._process.stdout is not None
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        await self._process.wait()
+        with contextlib.suppress(TimeoutError):  # a child in a session of its own lives on
+            async with asyncio.timeout(EXIT_S):
+                await self._process.wait()
+                while await self._process.stdout.read(65536):
+                    pass
+                await self._stderr
         self._stderr.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._stderr
@@ -106,75 +117,103 @@ class ClientProcess:
         # Read, not readline: a line without an end must not stop the client.
         rest = ""
         while data := await self._process.stderr.read(65536):
-            *lines, rest = (rest + data.decode("utf-8", "replace")).splitlines() or [""]
-            for line in [*lines, rest]:
+            *lines, rest = (rest + data.decode("utf-8", "replace")).split("\n")
+            for line in lines:
                 self._remember(line)
-            rest = rest[-4096:]
+            rest = rest[-REST_MAX:]
+        self._remember(rest)
 
     def _remember(self, line: str) -> None:
         if line.strip():
             self._noise.append(line.strip())
 
 
+class _Record:
+    """Puts the answers into the column, and tells who wants to hear of each."""
+
+    def __init__(self, column: Column, on_answer: OnAnswer) -> None:
+        self.column = column
+        self.slow_in_a_row = 0
+        self._on_answer = on_answer
+
+    def answer(self, scenario: Scenario, answer: Answer) -> None:
+        """One answer has come."""
+        is_slow = answer.result == FAIL and answer.ms >= scenario.limit_s * 1000 / 2
+        self.slow_in_a_row = self.slow_in_a_row + 1 if is_slow else 0
+        self.column.answers.append(answer)
+        self._on_answer(answer)
+
+    def fail_all(self, scenarios: Sequence[Scenario], reason: str) -> None:
+        """None of these can be played, for one reason."""
+        for scenario in scenarios:
+            self.answer(scenario, Answer(scenario.name, FAIL, one_line(reason)))
+
+
 async def play(
-    client: Client, url: str, prefix: str, scenarios: Sequence[Scenario], on_answer: OnAnswer
-) -> Column:
+    client: Client,
+    url: str,
+    prefix: str,
+    scenarios: Sequence[Scenario],
+    on_answer: OnAnswer,
+    column: Column,
+    *,
+    grace_s: float = GRACE_S,
+) -> None:
     """Play `scenarios` with `client` against the broker at `url`.
 
-    Every scenario has exactly one answer in the column that is returned; `on_answer` hears each
-    as it comes.
+    Fills `column` with exactly one answer for each; `on_answer` hears each as it comes. A client
+    has `grace_s` over a scenario's limit to say itself that the time was up.
     """
-    column = Column(client.name)
-
-    def record(answer: Answer) -> None:
-        column.answers.append(answer)
-        on_answer(answer)
-
+    record = _Record(column, on_answer)
     waiting = list(scenarios)
     while waiting:
+        if record.slow_in_a_row >= SLOW_MAX:
+            record.fail_all(waiting, f"not tried after {SLOW_MAX} slow failures in a row")
+            break
         try:
             process = await ClientProcess.start(client, url, prefix, waiting)
         except OSError as error:
-            _fail_all(waiting, f"did not start: {error}", record)
+            record.fail_all(waiting, f"did not start: {error}")
             break
         try:
-            waiting = await _listen(process, client, column, waiting, record)
+            waiting = await _listen(process, client, waiting, record, grace_s)
         finally:
             await process.kill()
-    return column
 
 
 async def _listen(
     process: ClientProcess,
     client: Client,
-    column: Column,
     waiting: list[Scenario],
-    record: OnAnswer,
+    record: _Record,
+    grace_s: float,
 ) -> list[Scenario]:
-    """Take the answers of one process; returns the scenarios that need another."""
+    """Take the answers of one process; returns the scenarios that are left when it is lost."""
     try:
         hello = await process.message(client.start_limit_s)
         trouble = "" if hello is not None else await process.end()
     except (TimeoutError, ValueError) as error:
         hello, trouble = None, str(error) or f"not ready within {client.start_limit_s:g} s"
     if hello is None or "client" not in hello:
-        _fail_all(waiting, f"did not start: {trouble or f'its first line was {hello}'}", record)
+        record.fail_all(waiting, f"did not start: {trouble or f'its first line was {hello}'}")
         return []
-    column.version = str(hello.get("version", ""))
+    record.column.version = str(hello.get("version", ""))
     for index, scenario in enumerate(waiting):
-        answer, is_lost = await _answer(process, scenario)
-        record(answer)
-        if is_lost:
+        answer, is_lost = await _answer(process, scenario, grace_s)
+        record.answer(scenario, answer)
+        if is_lost or record.slow_in_a_row >= SLOW_MAX:
             return waiting[index + 1 :]
     await process.end()
     return []
 
 
-async def _answer(process: ClientProcess, scenario: Scenario) -> tuple[Answer, bool]:
+async def _answer(
+    process: ClientProcess, scenario: Scenario, grace_s: float
+) -> tuple[Answer, bool]:
     """Wait for the answer to `scenario`. Returns it, and whether the process is lost."""
     limit_ms = int(scenario.limit_s * 1000)
     try:
-        message = await process.message(scenario.limit_s + GRACE_S)
+        message = await process.message(scenario.limit_s + grace_s)
     except TimeoutError:
         reason = f"no answer within its {scenario.limit_s:g} s; killed"
         return Answer(scenario.name, FAIL, reason, limit_ms), True
@@ -192,11 +231,6 @@ async def _answer(process: ClientProcess, scenario: Scenario) -> tuple[Answer, b
         reason = "the client gave no reason"
     ms = message.get("ms")
     return Answer(scenario.name, str(result), reason, ms if isinstance(ms, int) else 0), False
-
-
-def _fail_all(scenarios: Sequence[Scenario], reason: str, record: OnAnswer) -> None:
-    for scenario in scenarios:
-        record(Answer(scenario.name, FAIL, one_line(reason)))
 
 
 def _environment(client: Client, url: str, prefix: str) -> dict[str, str]:

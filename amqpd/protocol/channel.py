@@ -20,6 +20,7 @@ from amqpd.limits import CONTENT_BYTES_MAX
 from amqpd.wire import methods
 from amqpd.wire.frames import (
     BODY,
+    CLASS_WEIGHT,
     FRAME_OVERHEAD,
     HEADER,
     HEADER_BYTES_MIN,
@@ -29,6 +30,8 @@ from amqpd.wire.frames import (
 OPEN: Final = 0
 CLOSING: Final = 1
 CLOSED: Final = 2
+
+_CONTENT_HEADER: Final = "content header for class 60"
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -60,6 +63,7 @@ class ChannelConversation:
         """Carry out basic.publish (method payload) with its content (frames as they came).
 
         `header_bytes` is the length of the header frame, `frame_bytes` of the largest body frame.
+        What came in one piece has neither been decoded nor been through `on_content_size`.
         """
         raise NotImplementedError
 
@@ -79,8 +83,8 @@ class ChannelConversation:
     def receive(self, kind: int, frame: bytes) -> None:
         """Take one whole frame of an open channel.
 
-        Raises StreamError 505 if it cannot come here, 501 if it cannot be read, and whatever the
-        method that it completes raises.
+        Raises StreamError 505 if it cannot come here, 501 if it cannot be read, HardError 541 if
+        there is no such method, and whatever the method that it completes raises.
         """
         if self._expected == METHOD:
             self._receive_method(kind, frame)
@@ -93,33 +97,35 @@ class ChannelConversation:
         if kind != METHOD:
             raise errors.unexpected_frame("expected method frame, got non method frame instead")
         payload = frame[7:-1]
+        if len(payload) < 4:
+            raise errors.unknown_frame(kind, payload)
         index = methods.index_of(payload)
-        if not methods.is_known(index):
-            raise errors.internal_error("")
-        self.index = index
+        self.index = index if methods.is_known(index) else 0
+        if self.index == 0:
+            raise errors.unknown_method()
         if index == methods.BASIC_PUBLISH:
             methods.decode_publish(payload)  # a bad one is refused before its content comes
             self._publish = payload
             self._expected = HEADER
         elif index == methods.BASIC_ACK:
             tag, bits = methods.decode_settle(payload)
-            self.on_ack(min(tag, 0x7FFFFFFFFFFFFFFF), bits & 1 != 0)
+            if tag > 0x7FFFFFFFFFFFFFFF:
+                raise errors.unknown_delivery_tag(tag)  # none ever gets that high
+            self.on_ack(tag, bits & 1 != 0)
         else:
             self.on_method(index, payload)
 
     def _receive_header(self, kind: int, frame: bytes) -> None:
         if kind != HEADER:
-            raise errors.unexpected_frame(
-                "expected content header for class 60, got non content header frame instead"
-            )
+            raise errors.unexpected_in_content(_CONTENT_HEADER, "non content header frame")
         if len(frame) < HEADER_BYTES_MIN + FRAME_OVERHEAD:
-            raise errors.undecodable(frame[7:-1])
+            raise errors.unknown_frame(kind, frame[7:-1])
         first: int = read_i32_be(frame, 7)
-        if first >> 16 != 60:
-            raise errors.unexpected_frame(
-                f"expected content header for class 60, got one for class {first >> 16 & 0xFFFF}"
-                " instead"
-            )
+        if first != CLASS_WEIGHT:
+            got = f"one for class {first >> 16 & 0xFFFF}"
+            if first >> 16 == 60:
+                got = "non content header frame"  # RabbitMQ knows no weight but 0
+            raise errors.unexpected_in_content(_CONTENT_HEADER, got)
         size: int = read_i64_be(frame, 11)
         size &= 0xFFFFFFFFFFFFFFFF
         if size > CONTENT_BYTES_MAX:
@@ -136,9 +142,7 @@ class ChannelConversation:
 
     def _receive_body(self, kind: int, frame: bytes) -> None:
         if kind != BODY:
-            raise errors.unexpected_frame(
-                "expected content body, got non content body frame instead"
-            )
+            raise errors.unexpected_in_content("content body", "non content body frame")
         size: i64 = len(frame)
         self._missing -= size - FRAME_OVERHEAD
         if self._missing < 0:

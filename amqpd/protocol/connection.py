@@ -25,7 +25,7 @@ from librt.strings import BytesWriter, read_i32_be, read_i64_be
 from mypy_extensions import i64, mypyc_attr
 
 from amqpd import errors
-from amqpd.errors import AmqpError, Refused, SoftError, StreamError
+from amqpd.errors import AmqpError, FrameError, Refused, SoftError, StreamError
 from amqpd.limits import FRAME_MIN_BYTES
 from amqpd.protocol.channel import CLOSED as CHANNEL_CLOSED
 from amqpd.protocol.channel import CLOSING as CHANNEL_CLOSING
@@ -93,7 +93,7 @@ class Conversation:
         self._rest = b""  # a frame of which the end has not come
         self._next: i64 = 0  # where to go on after an error
         self._number = 0  # of the channel whose frame is being handled
-        self._index = 0  # of the method of channel 0 being handled
+        self._index = 0  # of the method being handled, unless an open channel knows it
 
     # -- what a subclass does ---------------------------------------------------------------------
 
@@ -195,16 +195,19 @@ class Conversation:
             channel = self.channels.get(number) if number else None
             if channel is None or channel.state != CHANNEL_OPEN or self.state != RUNNING:
                 self._receive_elsewhere(kind, number, channel, data[at : stop + 1])
-            elif kind == METHOD and size >= 13:
+            elif kind == METHOD and size >= 9:
                 index: int = read_i32_be(data, at + 7)
                 if index == methods.BASIC_PUBLISH:
                     if not self._short_publish(channel, data, at, stop, end):
                         channel.receive(METHOD, data[at : stop + 1])
-                elif index == methods.BASIC_ACK and channel.expects_method:
+                elif (
+                    index == methods.BASIC_ACK
+                    and size == 13
+                    and data[at + 11] < 128  # no tag of ours has its highest bit set
+                    and channel.expects_method
+                ):
                     channel.index = methods.BASIC_ACK
-                    channel.on_ack(
-                        read_i64_be(data, at + 11) & 0x7FFFFFFFFFFFFFFF, data[at + 19] & 1 != 0
-                    )
+                    channel.on_ack(read_i64_be(data, at + 11), data[at + 19] & 1 != 0)
                 else:
                     channel.receive(METHOD, data[at : stop + 1])
             elif kind == METHOD or kind == HEADER or kind == BODY:
@@ -268,21 +271,22 @@ class Conversation:
     def _check_size(self, kind: int, size: int) -> None:
         """Raise StreamError 501 for a frame over frame_max, before waiting for its end.
 
-        Deviation: none; as RabbitMQ does, the 8 octets of overhead are let pass on top.
+        As RabbitMQ does, the 8 octets of overhead are let pass on top. Without a limit, 31 bits are
+        the limit.
         """
         length = size & 0xFFFFFFFF
-        if self.frame_max and length > self.frame_max:
+        highest = self.frame_max or 0x7FFFFFFF
+        if length > highest:
             raise errors.frame_error(
                 f"type {kind}, all octets = <<>>: "
-                f"{{frame_too_large,{length},{self.frame_max - FRAME_OVERHEAD}}}"
+                f"{{frame_too_large,{length},{highest - FRAME_OVERHEAD}}}"
             )
 
     def _refuse_kind(self, kind: int, number: int, frame: bytes) -> None:
         """Raise for a frame of an unknown type, or a heartbeat where none may be."""
-        described = errors.frame_octets(kind, frame[7:-1])
         if kind == HEARTBEAT and len(frame) == FRAME_OVERHEAD and number:
-            raise errors.unexpected_frame(described)
-        raise errors.frame_error(f"{described}: unknown_frame")
+            raise errors.unexpected_frame(errors.frame_octets(kind, b""))
+        raise errors.unknown_frame(kind, frame[7:-1])
 
     # -- frames that are not those of an open channel ----------------------------------------------
 
@@ -301,6 +305,9 @@ class Conversation:
             if number == 0:
                 self._receive_while_closing(index)
             return
+        if kind == METHOD and len(frame) < FRAME_OVERHEAD + 4:
+            raise errors.unknown_frame(kind, frame[7:-1])
+        self._index = index if methods.is_known(index) else 0
         if number == 0:
             if kind != METHOD:
                 raise errors.unexpected_frame(errors.frame_octets(kind, frame[7:-1]))
@@ -320,9 +327,8 @@ class Conversation:
             self.close_socket = True
 
     def _receive_on_zero(self, index: int, payload: bytes) -> None:
-        self._index = index
-        if not methods.is_known(index):
-            raise errors.internal_error("")
+        if self._index == 0:
+            raise errors.unknown_method()
         if index == methods.CONNECTION_CLOSE and self.state >= TUNING:
             self.on_end(None)
             write_method(self.outbox, 0, _CLOSE_OK)
@@ -334,9 +340,13 @@ class Conversation:
         self.on_connection_method(index, payload)
 
     def _receive_unopened(self, kind: int, number: int, index: int) -> None:
-        if kind != METHOD or index != methods.CHANNEL_OPEN:
-            if index == methods.CHANNEL_CLOSE_OK:
-                return  # the answer to our close, after the peer's own close freed the number
+        if kind != METHOD:
+            raise errors.unexpected_frame("expected method frame, got non method frame instead")
+        if self._index == 0:
+            raise errors.unknown_method()
+        if index == methods.CHANNEL_CLOSE_OK:
+            return  # the answer to our close, after the peer's own close freed the number
+        if index != methods.CHANNEL_OPEN:
             raise errors.channel_not_open()
         self.channels[number] = self.on_channel_open(number)
         write_method(self.outbox, number, _CHANNEL_OPEN_OK)
@@ -383,22 +393,23 @@ class Conversation:
     def fail(self, error: AmqpError) -> None:
         """Close the connection for an error of what just came.
 
-        In the handshake the peer is told nothing but a refused login that it asked to be told.
+        In the handshake the peer is told nothing but a refused login that it asked to be told, and
+        while we wait for close-ok it has been told already.
         """
         channel = self.channels.get(self._number) if self._number else None
         failed = channel.index if channel is not None else self._index
-        if isinstance(error, StreamError):
+        if isinstance(error, (FrameError, Refused)):
             failed = 0
+        self._index = failed
         self.on_end(error)
-        if self.state < TUNING and not isinstance(error, Refused):
+        if self.state == CLOSING or (self.state < TUNING and not isinstance(error, Refused)):
             self.state = DISCARDING
             self.on_wait(self.state, True)
             return
-        if isinstance(error, Refused):
-            failed = 0
         self.send_close(error.code, error.text, failed)
         if isinstance(error, StreamError):
             self.state = DISCARDING
+        if isinstance(error, (StreamError, Refused)):
             self.on_wait(self.state, True)
 
     def send_close(self, code: int, text: str, failed: int = 0) -> None:

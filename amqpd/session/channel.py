@@ -93,16 +93,17 @@ class Channel(DeliveringChannel):
         self, publish: bytes, content: bytes, header_bytes: i64, body_bytes: i64, frame_bytes: i64
     ) -> None:
         """See ChannelConversation."""
+        if body_bytes > self._bytes_max:
+            methods.decode_publish(publish)  # one that cannot be read is worse
+            raise errors.message_too_large(body_bytes, self._bytes_max)
         route = self._last_route
         if route.generation != self.vhost.generation or publish != self._last_publish:
             route = self._find_route(publish)
-        if body_bytes > self._bytes_max:
-            raise errors.message_too_large(body_bytes, self._bytes_max)
         flags = properties.flags_of(content)
         queues = route.queues
         if flags == properties.DELIVERY_MODE and header_bytes == _BARE_HEADER:
             persistent = content[_BARE_HEADER - 2] == 2
-        elif flags == 0 and not route.by_headers:
+        elif flags == 0 and header_bytes == _BARE_HEADER - 1 and not route.by_headers:
             persistent = False
         else:
             persistent, queues, content, header_bytes = inspection.inspect(

@@ -124,7 +124,7 @@ class Connection(Link):
         try:
             self.client_properties, at = tables.decode_table(payload, 4, len(payload))
         except Malformed:
-            raise errors.undecodable(payload) from None
+            raise errors.undecodable(payload[4:]) from None
         self.mechanism, at = methods.shortstr(payload, at)
         response, _ = methods.longstr(payload, at)
         self.notifies_cancel = self._client_can("consumer_cancel_notify")
@@ -178,7 +178,7 @@ class Connection(Link):
     def _on_tune_ok(self, payload: bytes) -> None:
         """Take the limits that the client chose (spec 1.4.2.6); RabbitMQ's bounds and texts."""
         if len(payload) < 12:
-            raise errors.undecodable(payload)
+            raise errors.undecodable(payload[4:])
         limits = self.context.limits
         channel_max = int.from_bytes(payload[4:6], "big")
         frame_max = int.from_bytes(payload[6:10], "big")

@@ -34,7 +34,7 @@ class Unacked:
         """Return the place of an outstanding tag, -1 if it is not outstanding."""
         head = self._head
         end: i64 = len(self._tags)
-        if head == end:
+        if head == end or tag > self._tags[end - 1]:  # which may be higher than 64 bits can say
             return -1
         place: i64 = head + (tag - self._tags[head])
         if place < head:

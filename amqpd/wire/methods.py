@@ -72,34 +72,39 @@ def name_of(index: int) -> str:
 # -- short strings -------------------------------------------------------------------------------
 
 
-def shortstr(data: bytes, at: i64) -> tuple[str, i64]:
+def shortstr(payload: bytes, at: i64) -> tuple[str, i64]:
     """Read a short string of a method. Returns (text, offset just past it).
 
-    Raises StreamError 501 if it runs past `data` or is not UTF-8.
+    Raises StreamError 501 if it runs past `payload` or is not UTF-8.
     """
-    if at >= len(data):
-        raise errors.undecodable(data)
-    after: i64 = at + 1 + data[at]
-    if after > len(data):
-        raise errors.undecodable(data)
+    octets, after = _short_octets(payload, at)
     try:
-        return data[at + 1 : after].decode("utf-8"), after
+        return octets.decode("utf-8"), after
     except UnicodeDecodeError:
         raise errors.malformed_text() from None
 
 
-def longstr(data: bytes, at: i64) -> tuple[bytes, i64]:
+def _short_octets(payload: bytes, at: i64) -> tuple[bytes, i64]:
+    if at >= len(payload):
+        raise errors.undecodable(payload[4:])
+    after: i64 = at + 1 + payload[at]
+    if after > len(payload):
+        raise errors.undecodable(payload[4:])
+    return payload[at + 1 : after], after
+
+
+def longstr(payload: bytes, at: i64) -> tuple[bytes, i64]:
     """Read a long string of a method. Returns (octets, offset just past it).
 
-    Raises StreamError 501 if it runs past `data`.
+    Raises StreamError 501 if it runs past `payload`.
     """
-    if at + 4 > len(data):
-        raise errors.undecodable(data)
-    size: int = read_i32_be(data, at)
+    if at + 4 > len(payload):
+        raise errors.undecodable(payload[4:])
+    size: int = read_i32_be(payload, at)
     after: i64 = at + 4 + (size & 0xFFFFFFFF)
-    if after > len(data):
-        raise errors.undecodable(data)
-    return data[at + 4 : after], after
+    if after > len(payload):
+        raise errors.undecodable(payload[4:])
+    return payload[at + 4 : after], after
 
 
 def encode_shortstr(text: str) -> bytes:
@@ -134,7 +139,7 @@ class _Reader:
         at = self.at
         self.at = at + width
         if self.at > len(self.payload):
-            raise errors.undecodable(self.payload)
+            raise errors.undecodable(self.payload[4:])
         if width == 1:
             return self.payload[at]
         if width == 2:
@@ -169,7 +174,7 @@ class _Reader:
         try:
             self.table, self.at = tables.decode_table(self.payload, self.at, len(self.payload))
         except Malformed:
-            raise errors.undecodable(self.payload) from None
+            raise errors.undecodable(self.payload[4:]) from None
 
 
 _WIDTH: Final = {"octet": 1, "short": 2, "long": 4, "longlong": 8, "timestamp": 8}
@@ -179,7 +184,7 @@ def decode(payload: bytes) -> tuple[base.Frame, Table]:
     """Decode a known method. Returns the command and its field table (empty if it has none).
 
     Long strings come as text with surrogates for what is not UTF-8. Raises StreamError 501 if the
-    arguments do not fit the payload.
+    arguments do not fill the payload.
     """
     command = _COMMANDS[index_of(payload)]
     method = command.__new__(command)
@@ -199,6 +204,8 @@ def decode(payload: bytes) -> tuple[base.Frame, Table]:
             setattr(method, name, reader.long_bytes().decode("utf-8", "surrogateescape"))
         else:
             setattr(method, name, reader.number(_WIDTH[kind]))
+    if reader.at != len(payload):
+        raise errors.undecodable(payload[4:])
     return method, reader.table
 
 
@@ -248,18 +255,25 @@ def publish_head(exchange: str, routing_key: str) -> bytes:
 
 
 def decode_publish(payload: bytes) -> tuple[str, str, int]:
-    """Read basic.publish. Returns (exchange, routing key, bits: 1 mandatory, 2 immediate)."""
-    exchange, at = shortstr(payload, 6)  # class, method, two reserved octets
-    routing_key, at = shortstr(payload, at)
-    if at >= len(payload):
-        raise errors.undecodable(payload)
-    return exchange, routing_key, payload[at]
+    """Read basic.publish. Returns (exchange, routing key, bits: 1 mandatory, 2 immediate).
+
+    Deviation: as in RabbitMQ, here names need not be UTF-8; other octets go out as they came in.
+    """
+    exchange, at = _short_octets(payload, 6)  # class, method, two reserved octets
+    routing_key, at = _short_octets(payload, at)
+    if at + 1 != len(payload):
+        raise errors.undecodable(payload[4:])
+    return (
+        exchange.decode("utf-8", "surrogateescape"),
+        routing_key.decode("utf-8", "surrogateescape"),
+        payload[at],
+    )
 
 
 def decode_settle(payload: bytes) -> tuple[int, int]:
     """Read basic.ack, nack or reject. Returns (delivery tag, bits in the method's order)."""
-    if len(payload) < 13:
-        raise errors.undecodable(payload)
+    if len(payload) != 13:
+        raise errors.undecodable(payload[4:])
     tag: int = read_i64_be(payload, 4)
     return tag & 0xFFFFFFFFFFFFFFFF, payload[12]
 

@@ -35,6 +35,8 @@ CLUSTER_ID: Final = 1 << 2
 # Properties that can come ahead of delivery-mode.
 _BEFORE_MODE: Final = CONTENT_TYPE | CONTENT_ENCODING | HEADERS
 
+_MORE_FLAGS: Final = 1
+
 _VALUES_AT: Final = FLAGS_AT + 2
 _PERSISTENT: Final = 2
 # Width of the properties that have a fixed one; the others but HEADERS are short strings.
@@ -92,14 +94,21 @@ def _skip(content: bytes, at: i64, end: i64, flag: int) -> i64:
 
 
 def check(content: bytes, header_bytes: i64) -> None:
-    """Raise Malformed unless the properties fill the header frame as its flags say."""
+    """Raise Malformed unless the properties fill the header frame as its flags say.
+
+    The lowest flag would announce more flags, for properties that class basic does not have.
+    """
     flags = flags_of(content)
     at: i64 = _VALUES_AT
+    if flags & _MORE_FLAGS:
+        raise Malformed("properties that do not exist")
     flag = CONTENT_TYPE
     while flag >= CLUSTER_ID:
         if flags & flag:
             at = _skip(content, at, header_bytes - 1, flag)
         flag >>= 1
+    if at != header_bytes - 1:
+        raise Malformed("octets behind the properties")
 
 
 def short_text(content: bytes, wanted: int, header_bytes: i64) -> bytes:

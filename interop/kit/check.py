@@ -1,8 +1,9 @@
 """Comparisons that say what was wrong, refusals that were expected, and time limits."""
 
 import signal
+import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import FrameType
@@ -10,6 +11,7 @@ from typing import Final
 
 SHOWN_MAX: Final = 120  # characters of a value in a reason
 WAIT_S: Final = 10.0  # for anything that must come; milliseconds on a healthy machine
+TIDY_S: Final = 5.0  # for cleaning up, after the scenario's own time
 AGAIN_S: Final = 1.0  # until the limit strikes again, if a library swallowed the first
 
 
@@ -110,6 +112,20 @@ def within(limit_s: float) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def tidy(close: Callable[[], None]) -> None:
+    """Clean up, within TIDY_S. Trouble there is not the scenario's, which has its result."""
+    try:
+        with within(TIDY_S):
+            close()
+    except Exception as error:
+        untidy(error)
+
+
+def untidy(error: Exception) -> None:
+    """Tell of trouble in cleaning up."""
+    print(f"could not clean up: {error!r}", file=sys.stderr, flush=True)
 
 
 def _difference(seen: object, expected: object) -> str:

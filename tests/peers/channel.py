@@ -5,7 +5,9 @@ from typing import Any, TypeVar
 from pamqp import base, commands
 
 from tests.peers import codec
-from tests.peers.errors import Disconnected, PeerError, Silence
+from tests.peers.errors import ChannelClosed, Disconnected, PeerError, Silence
+
+POLLS_MAX = 2000
 
 M = TypeVar("M", bound=base.Frame)
 Basic = commands.Basic
@@ -77,7 +79,7 @@ class Channel:
         assert isinstance(_method(item), kind), f"expected {kind.name}, got {item!r}"
         return item
 
-    def take(self, kind: type[M], count: int = 1) -> list[Any]:
+    def take(self, kind: type[base.Frame] = base.Frame, count: int = 1) -> list[Any]:
         """Return the next `count` of this kind, leaving others that come in between."""
         return [
             self._wait(lambda item: isinstance(_method(item), kind), kind.name)
@@ -99,22 +101,41 @@ class Channel:
     def expect_nothing(self, *queues: str) -> None:
         """Show by round trips that nothing comes, from these queues in particular.
 
-        A queue is asked for its length by way of another channel: what it had sent to this one
-        before has then arrived at this channel's process in brokers that are made of processes.
+        Each must have a consumer. It is refused to be deleted while used, by way of another
+        channel: a question that a queue which is a process answers after what it was told before.
         """
+        self.sync()
         for queue in queues:
-            self.settle(queue)
+            self._provoke(queue, "in use", if_unused=True)
         self.sync()
         assert not self.inbox, f"unexpected: {self.inbox}"
 
-    def settle(self, queue: str) -> Any:
-        """Ask a queue for its counts by way of another channel, so as to be answered in turn."""
+    def expect_ready(self, queue: str, count: int) -> None:
+        """Show by round trips that so many messages are ready in a queue, and no more come.
+
+        The count is asked for repeatedly, as some brokers answer that ahead of what was sent
+        before; none is left for `bodies` or `get` to show.
+        """
+        assert count > 0
+        self.sync()
+        helper = self.connection.channel()
+        for _ in range(POLLS_MAX):
+            ready = helper.ready(queue)
+            if ready == count:
+                break
+        helper.close()
+        self._provoke(queue, "not empty", if_empty=True)
+        assert self.ready(queue) == count
+
+    def _provoke(self, queue: str, text: str, **fields: Any) -> None:
+        """Have a queue refuse to be deleted, by way of another channel."""
         helper = self.connection.channel()
         try:
-            return helper.do(commands.Queue.Declare, queue=queue, passive=True)
-        finally:
-            if helper.failure is None and self.connection.failure is None:
-                helper.close()
+            helper.delete(queue, **fields)
+        except ChannelClosed as refused:
+            assert refused.reply_text.endswith(text), refused
+        else:
+            raise AssertionError(f"queue {queue} is not {text}, and was deleted")
 
     def expect_close(self) -> None:
         """Wait for channel.close or connection.close and raise it."""
@@ -195,7 +216,7 @@ class Channel:
         return bodies
 
     def ready(self, queue: str) -> int:
-        """How many messages are ready in a queue."""
+        """How many messages are ready in a queue, as declare-ok says (see `expect_ready`)."""
         return self.declare(queue, passive=True).message_count
 
     def publish(

@@ -1,6 +1,6 @@
 """The door for scenarios: connect, names, accounts, and what only some distances can do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +8,7 @@ from typing import Any
 from pamqp import commands
 
 from tests.peers.accounts import account
+from tests.peers.channel import POLLS_MAX
 from tests.peers.connection import CAPABILITIES, Connection
 from tests.peers.errors import PeerError
 from tests.peers.link import Link
@@ -94,6 +95,10 @@ class Peer:
         connection.log_in(user, password, capabilities=capabilities, properties=properties)
         connection.tune_ok(channel_max, frame_max, heartbeat)
         return connection.open(vhost)
+
+    def until(self, fact: Callable[[], bool]) -> None:
+        """Ask, by round trips, until something is so: for what a broker does in its own time."""
+        assert any(fact() for _ in range(POLLS_MAX)), "it does not become so"
 
     def close(self) -> None:
         """Drop all connections and delete what the scenario may have left."""

@@ -9,6 +9,7 @@ from tests.peers.channel import Channel
 from tests.peers.codec import Typed
 from tests.peers.errors import channel_error, connection_error
 from tests.scenarios import texts
+from tests.scenarios.things import exchange_exists
 
 TYPES = ("direct", "fanout", "topic", "headers")
 SYSTEM = {
@@ -257,22 +258,10 @@ def test_deleting_an_exchange_deletes_its_bindings(peer: Any, channel: Channel) 
     channel.delete_exchange(exchange)
     channel.declare_exchange(exchange)
     channel.publish(exchange, "k")
-    assert channel.ready(queue) == 0
+    assert channel.bodies(queue) == []
 
 
 # -- auto-delete -----------------------------------------------------------------------------------
-
-
-def exists(channel: Channel, exchange: str) -> bool:
-    """Whether the exchange exists, asked on a channel that may be closed by the answer."""
-    probe = channel.connection.channel()
-    try:
-        probe.declare_exchange(exchange, passive=True)
-    except Exception as error:
-        assert "no exchange" in str(error)
-        return False
-    probe.close()
-    return True
 
 
 def test_an_auto_delete_exchange_goes_with_its_last_binding(peer: Any, channel: Channel) -> None:
@@ -282,9 +271,9 @@ def test_an_auto_delete_exchange_goes_with_its_last_binding(peer: Any, channel: 
     channel.bind(queue, exchange, "a")
     channel.bind(queue, exchange, "b")
     channel.unbind(queue, exchange, "a")
-    assert exists(channel, exchange)
+    assert exchange_exists(channel, exchange)
     channel.unbind(queue, exchange, "b")
-    assert not exists(channel, exchange)
+    assert not exchange_exists(channel, exchange)
 
 
 def test_an_auto_delete_exchange_that_was_never_bound_stays(peer: Any, channel: Channel) -> None:
@@ -292,7 +281,7 @@ def test_an_auto_delete_exchange_that_was_never_bound_stays(peer: Any, channel: 
     channel.declare_exchange(exchange, auto_delete=True)
     channel.declare(queue)
     channel.unbind(queue, exchange, "k")
-    assert exists(channel, exchange)
+    assert exchange_exists(channel, exchange)
 
 
 def test_an_auto_delete_exchange_goes_with_its_last_queue(peer: Any, channel: Channel) -> None:
@@ -302,7 +291,7 @@ def test_an_auto_delete_exchange_goes_with_its_last_queue(peer: Any, channel: Ch
     channel.bind(queue, exchange, "a")
     channel.bind(queue, exchange, "b")
     channel.delete(queue)
-    assert not exists(channel, exchange)
+    assert not exchange_exists(channel, exchange)
 
 
 def test_an_auto_delete_exchange_goes_with_an_exclusive_queue(peer: Any, channel: Channel) -> None:
@@ -313,7 +302,7 @@ def test_an_auto_delete_exchange_goes_with_an_exclusive_queue(peer: Any, channel
     owner.declare(queue, exclusive=True)
     owner.bind(queue, exchange, "k")
     other.close()
-    assert not exists(channel, exchange)
+    assert not exchange_exists(channel, exchange)
 
 
 def test_an_auto_delete_exchange_goes_with_its_last_exchange_binding(
@@ -324,8 +313,8 @@ def test_an_auto_delete_exchange_goes_with_its_last_exchange_binding(
     channel.declare_exchange(destination, auto_delete=True)
     channel.bind_exchange(destination, source, "k")
     channel.do(Exchange.Unbind, destination=destination, source=source, routing_key="k")
-    assert not exists(channel, source)
-    assert exists(channel, destination)
+    assert not exchange_exists(channel, source)
+    assert exchange_exists(channel, destination)
 
 
 def test_a_chain_of_auto_delete_exchanges_goes_together(peer: Any, channel: Channel) -> None:
@@ -336,8 +325,8 @@ def test_a_chain_of_auto_delete_exchanges_goes_together(peer: Any, channel: Chan
     channel.bind_exchange(second, first, "k")
     channel.bind(queue, second, "k")
     channel.delete(queue)
-    assert not exists(channel, second)
-    assert not exists(channel, first)
+    assert not exchange_exists(channel, second)
+    assert not exchange_exists(channel, first)
 
 
 # -- internal --------------------------------------------------------------------------------------

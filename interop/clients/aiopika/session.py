@@ -11,7 +11,7 @@ import aio_pika
 from aiormq import exceptions
 
 from interop.kit.case import Case
-from interop.kit.check import WAIT_S, Failed
+from interop.kit.check import TIDY_S, WAIT_S, Failed, untidy
 
 # aiormq tells reply codes by class.
 REFUSALS = {
@@ -93,12 +93,16 @@ def play(function: Callable[[Session], Awaitable[None]], case: Case) -> None:
 
 
 async def _play(function: Callable[[Session], Awaitable[None]], case: Case) -> None:
-    async with asyncio.timeout(case.limit_s):
-        session = Session(case)
-        try:
+    session = Session(case)
+    try:
+        async with asyncio.timeout(case.limit_s):
             await function(session)
-        finally:
-            await session.close()
+    finally:
+        try:
+            async with asyncio.timeout(TIDY_S):
+                await session.close()
+        except Exception as error:
+            untidy(error)
 
 
 async def send(channel: Any, queue: str, body: bytes, **properties: Any) -> None:

@@ -11,7 +11,7 @@ from amqp.exceptions import AMQPError
 
 from interop.address import Address
 from interop.kit.case import Case
-from interop.kit.check import Failed, Patience, refusal, within
+from interop.kit.check import Failed, Patience, refusal, tidy, within
 
 CLOSING = (AMQPError, OSError)  # what closing may raise when the broker has closed before
 
@@ -93,12 +93,12 @@ def open_connection(address: Address, **settings: Any) -> Any:
 
 def play(function: Callable[[Session], None], case: Case) -> None:
     """Play one scenario within its time limit."""
-    with within(case.limit_s):
-        session = Session(case)
-        try:
+    session = Session(case)
+    try:
+        with within(case.limit_s):
             function(session)
-        finally:
-            session.close()
+    finally:
+        tidy(session.close)
 
 
 def declare_queue(channel: Any, name: str, **settings: Any) -> Any:

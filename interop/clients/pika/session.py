@@ -12,7 +12,7 @@ from pika.adapters.blocking_connection import BlockingChannel
 from pika.exceptions import AMQPError, ChannelClosedByBroker
 
 from interop.kit.case import Case
-from interop.kit.check import Failed, Patience, refusal, within
+from interop.kit.check import Failed, Patience, refusal, tidy, within
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,12 @@ class Session:
 
 def play(function: Callable[[Session], None], case: Case) -> None:
     """Play one scenario within its time limit."""
-    with within(case.limit_s):
-        session = Session(case)
-        try:
+    session = Session(case)
+    try:
+        with within(case.limit_s):
             function(session)
-        finally:
-            session.close()
+    finally:
+        tidy(session.close)
 
 
 def wait(channel: BlockingChannel, until: Callable[[], bool], what: str) -> None:
@@ -125,12 +125,12 @@ class Refusal:
 
 
 @contextlib.contextmanager
-def refused(code: int, kind: type[Exception] = ChannelClosedByBroker) -> Iterator[Refusal]:
+def refused(code: int, kind: Any = ChannelClosedByBroker) -> Iterator[Refusal]:
     """Expect the block to end in a close by the broker with this reply code."""
     seen = Refusal()
     try:
         yield seen
     except kind as error:
-        seen.text = refusal(code, error.reply_code, error.reply_text)  # type: ignore[attr-defined]
+        seen.text = refusal(code, error.reply_code, error.reply_text)
     else:
         raise Failed(f"expected the broker to refuse with {code}, it did not")
