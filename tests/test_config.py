@@ -272,6 +272,8 @@ def test_keys_with_rabbitmqs_names_are_rabbitmqs() -> None:
     assert {name for name in ours if not name.startswith(own)} == {
         "data_dir",
         "event_loop",
+        "store",
+        "store.sync",
         "default_users.$name.password_hash",
     }
 

@@ -97,4 +97,8 @@ def introduce(settings: Settings, log: Logs) -> None:
             f"login: {'guest/guest' if guest else user.name}",
             {"from": "loopback only" if local else "anywhere"},
         )
-    log.event("info", "data: in memory, gone at a stop", {"data_dir": settings.data_dir})
+    if settings.in_memory:
+        log.event("info", "data: in memory, gone at a stop", {})
+    else:
+        fields = {"data_dir": os.path.abspath(settings.data_dir), "sync": settings.syncing}
+        log.event("info", "data: on disk", fields)

@@ -57,7 +57,8 @@ class FutureFormat(Exception):
 
 def file_header(kind: int, number: int) -> bytes:
     """Build the first bytes of a file."""
-    return FILE_MAGIC + FORMAT.to_bytes(2, "big") + kind.to_bytes(2, "big") + number.to_bytes(8, "big")
+    numbers = FORMAT.to_bytes(2, "big") + kind.to_bytes(2, "big") + number.to_bytes(8, "big")
+    return FILE_MAGIC + numbers
 
 
 def check_file_header(name: str, data: bytes, kind: int, number: int) -> None:

@@ -30,6 +30,7 @@ from amqpd.store.volume import (
     DELETE,
     SYNC,
     SYNC_DIRECTORY,
+    TRUNCATE,
     WRITE,
     Disk,
     Group,
@@ -95,6 +96,7 @@ class StoreJournal(Journal):
         self._cuts: list[int] = []
         self._cut_at: i64 = BLOCK_BYTES
         self._is_together = False
+        self._is_stopping = False
         self._is_new = False  # the current segment has no file yet
         self._run_queue = 0
         self._run_first: i64 = 0
@@ -367,7 +369,7 @@ class StoreJournal(Journal):
             return []
 
     def page_dropped(self, queue_id: int, page: Page) -> None:
-        """See Journal: settles what the page still has, without reading its messages if possible."""
+        """See Journal: settles what the page still has."""
         assert isinstance(page, StoredPage)
         for entry in self.page_in(page):
             self.settled(queue_id, entry)
@@ -438,11 +440,12 @@ class StoreJournal(Journal):
         self._page_writes = []
 
     def _add_records(self, group: Group) -> None:
-        """Seal the gathered records, append them, and go on in a new segment if this one is full."""
+        """Append the gathered records, and go on in a new segment if this one is full."""
         segment = self._segments[-1]
         if self._is_new:
             self._is_new = False
             self._open_segment(group, segment)
+            group.add(SYNC_DIRECTORY)
         if len(self._out):
             data = self._sealed(group.number)
             group.add(WRITE, segment.name, segment.size, data)
@@ -454,7 +457,9 @@ class StoreJournal(Journal):
             self.segment = following.number
             self._open_segment(group, following)
             group.add(SYNC, following.name)
-        group.add(SYNC_DIRECTORY)
+            group.add(SYNC_DIRECTORY)
+        elif self._is_stopping:
+            group.add(TRUNCATE, segment.name, segment.size)  # the reserved room is quick to read
 
     def _sealed(self, number: int) -> bytes:
         """Take the gathered records as sealed blocks."""
@@ -549,6 +554,7 @@ class StoreJournal(Journal):
                             records.write_range(
                                 self._out, records.REDELIVERED, queue.id, entry.seq, entry.seq
                             )
+        self._is_stopping = True
         records.write_record(self._out, records.CLEAN, b"")
         self._appended()
 

@@ -157,10 +157,10 @@ class Recovery:
             self._set_aside(Damage(name, start, "damaged"), end)
         if scan.torn:
             self.found.is_clean = False
-            if is_last:
-                self.found.torn.append((name, scan.end))
-            else:
+            if not is_last:
                 self._set_aside(Damage(name, scan.end, "damaged"), len(data))
+        if is_last and scan.end < len(data):
+            self.found.torn.append((name, scan.end))
         for block in scan.blocks:
             self.found.last_group = max(self.found.last_group, block.group)
             self._replay_block(name, block.records, block.offset)
