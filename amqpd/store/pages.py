@@ -71,7 +71,7 @@ class PageFile:
         """Say whether anything from seq `first` to `last` left for good."""
         at = (first - self.first_seq) >> 3
         until: i64 = min(((last - self.first_seq) >> 3) + 1, len(self._settled))
-        if at >= until or not any(self._settled[at:until]):
+        if at >= until or self._settled.count(0, at, until) == until - at:
             return False
         for seq in range(first, last + 1):
             if self.is_settled(seq):
@@ -82,7 +82,7 @@ class PageFile:
         """Return the settled seqs as (first, last) ranges."""
         ranges: list[tuple[int, int]] = []
         first: i64 = -1
-        for octet, bits in enumerate(self._settled):
+        for octet, bits in enumerate(bytes(self._settled)):
             if (bits == 0 and first < 0) or (bits == 255 and first >= 0):
                 continue
             for bit in range(8):
