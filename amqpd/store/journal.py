@@ -32,6 +32,7 @@ from amqpd.store.volume import (
     SYNC_DIRECTORY,
     TRUNCATE,
     WRITE,
+    WRITE_SYNCED,
     Disk,
     Group,
 )
@@ -448,9 +449,10 @@ class StoreJournal(Journal):
             group.add(SYNC_DIRECTORY)
         if len(self._out):
             data = self._sealed(group.number)
-            group.add(WRITE, segment.name, segment.size, data)
+            group.add(WRITE_SYNCED, segment.name, segment.size, data)
             segment.size += len(data)
-        group.add(SYNC, segment.name)
+        else:
+            group.add(SYNC, segment.name)
         if segment.size >= self._segment_bytes:
             following = Segment(segment.number + 1)
             self._segments.append(following)

@@ -41,6 +41,11 @@ class Disk:
         """Write bytes at an offset."""
         raise NotImplementedError
 
+    def write_synced(self, name: str, offset: int, data: bytes) -> None:
+        """Write bytes at an offset, and make the file's content survive a power loss."""
+        self.write(name, offset, data)
+        self.sync(name)
+
     def truncate(self, name: str, length: int) -> None:
         """Cut a file."""
         raise NotImplementedError
@@ -67,6 +72,7 @@ SYNC: Final = 2
 SYNC_DIRECTORY: Final = 3
 DELETE: Final = 4
 TRUNCATE: Final = 5
+WRITE_SYNCED: Final = 6
 
 
 class Operation:
@@ -99,8 +105,10 @@ class Group:
         Without `syncing` nothing is made to survive a power loss.
         """
         for step in self.operations:
-            if step.kind == WRITE:
+            if step.kind == WRITE or (step.kind == WRITE_SYNCED and not syncing):
                 disk.write(step.name, step.offset, step.data)
+            elif step.kind == WRITE_SYNCED:
+                disk.write_synced(step.name, step.offset, step.data)
             elif step.kind == SYNC:
                 if syncing:
                     disk.sync(step.name)
