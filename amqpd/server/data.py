@@ -10,6 +10,7 @@ from amqpd.broker import Broker
 from amqpd.core.ports import Log
 from amqpd.server.clock import now_ms
 from amqpd.server.flusher import Flusher
+from amqpd.server.process import give_memory_back
 from amqpd.server.startup import StartupError, reason
 from amqpd.store.blocks import FutureFormat
 from amqpd.store.disk import InUse, PosixDisk
@@ -58,6 +59,7 @@ class DataDirectory:
         except OSError as error:
             raise StartupError(f"data directory {self._path}: {reason(error)}") from None
         broker.group_done(group, now_ms())
+        give_memory_back()  # reading a journal takes more than what is kept of it
         fields: dict[str, object] = {
             "queues": len(found.queues),
             "messages": sum(
