@@ -5,11 +5,12 @@ from typing import Final
 from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr
 
+from amqpd.core.message import Message
 from amqpd.protocol.connection import RUNNING
 from amqpd.session.link import Link
 from amqpd.session.settlement import PromisingChannel
 from amqpd.session.unacked import Unacked
-from amqpd.wire.frames import write_method
+from amqpd.wire.frames import write_content, write_method, write_recut
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -48,6 +49,14 @@ class DeliveringChannel(PromisingChannel):
     def send(self, payload: bytes) -> None:
         """Send a method frame on this channel."""
         write_method(self.out(), self.number, payload)
+
+    def send_content(self, message: Message) -> None:
+        """Send a message's content, cut anew if its frames are too large for this client."""
+        out, frame_max = self.out(), self.link.frame_max
+        if frame_max == 0 or message.frame_bytes <= frame_max:
+            write_content(out, self.number, message.content, message.header_bytes)
+        else:
+            write_recut(out, self.number, message.content, message.header_bytes, frame_max)
 
     def hold(self, position: int) -> None:
         """Keep all further output back until journal position `position` is synced."""
