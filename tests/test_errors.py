@@ -255,6 +255,7 @@ CATALOGUE: list[tuple[AmqpError, type[AmqpError], int, str]] = [
     (errors.bad_response("PLAIN"), HardError, 502, "the PLAIN response is malformed"),
     (
         errors.stumbled(),
+        errors.store_failed(),
         HardError,
         541,
         "the broker failed unexpectedly; see its log",
