@@ -18,6 +18,7 @@ def on_basic_qos(channel: Channel, method: base.Frame, arguments: Table) -> None
 
     Deviation: as in RabbitMQ, `global` false sets the limit of each consumer that starts from now
     on, and true one limit that all consumers of the channel share, at once; sizes are refused.
+    A limit for each consumer removes the shared one, as in RabbitMQ.
     """
     assert isinstance(method, commands.Basic.Qos)
     if method.prefetch_size:
@@ -26,6 +27,8 @@ def on_basic_qos(channel: Channel, method: base.Frame, arguments: Table) -> None
         channel.set_window(method.prefetch_count)
     else:
         channel.prefetch = method.prefetch_count
+        if channel.window:
+            channel.set_window(0)
     channel.send(methods.encode(commands.Basic.QosOk()))
 
 

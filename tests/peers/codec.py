@@ -52,6 +52,17 @@ class ContentHeader(NamedTuple):
     properties: bytes
 
 
+class RequestOk(base.Frame):
+    """access.request-ok, which pamqp does not know (0-9-1 has no class access any more)."""
+
+    __slots__ = ["ticket"]
+    index = 0x001E000B
+    name = "Access.RequestOk"
+    _ticket = "short"
+
+
+_METHODS: dict[int, Any] = {**commands.INDEX_MAPPING, RequestOk.index: RequestOk}
+
 _NUMBERS = {
     "t": ">?",
     "b": ">b",
@@ -238,7 +249,7 @@ def content_frames(channel: int, properties: bytes, body: bytes, frame_max: int)
 def decode_method(payload: bytes) -> base.Frame:
     """Decode a method frame's payload to pamqp's class; a text that is not UTF-8 stays bytes."""
     (index,) = struct.unpack_from(">I", payload)
-    method = commands.INDEX_MAPPING[index]()
+    method = _METHODS[index]()
     at, bit = 4, 8
     for name in method.__slots__:
         kind = method.amqp_type(name)

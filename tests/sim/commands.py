@@ -109,7 +109,10 @@ def _bind_queue(model: Model, channel: ChannelModel, method: Any) -> int:
 
 
 def _unbind_queue(model: Model, channel: ChannelModel, method: Any) -> int:
-    return _locked(model, channel, method.queue) if method.queue in model.queues else 0
+    source, row = row_of(method)
+    exchange = model.topology.exchanges.get(source)
+    is_bound = exchange is not None and row in exchange.rows
+    return _locked(model, channel, method.queue) if is_bound else 0
 
 
 def _use_queue(model: Model, channel: ChannelModel, method: Any) -> int:
@@ -385,6 +388,7 @@ def _on_qos(model: Model, channel: ChannelModel, method: Any, alone: bool) -> No
         channel.window = method.prefetch_count
     else:
         channel.prefetch = method.prefetch_count
+        channel.window = 0
     channel.expect("Basic.QosOk")
 
 
