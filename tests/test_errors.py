@@ -255,10 +255,15 @@ CATALOGUE: list[tuple[AmqpError, type[AmqpError], int, str]] = [
     (errors.bad_response("PLAIN"), HardError, 502, "the PLAIN response is malformed"),
     (
         errors.stumbled(),
-        errors.store_failed(),
         HardError,
         541,
         "the broker failed unexpectedly; see its log",
+    ),
+    (
+        errors.store_failed(),
+        HardError,
+        541,
+        "the message store has failed and takes nothing more; see the broker's log",
     ),
     (errors.unknown_method(), HardError, 541, ""),
 ]

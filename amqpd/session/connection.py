@@ -310,9 +310,9 @@ class Connection(Link):
         elif not self.context.is_alarmed:
             self.has_published = False
             self.is_blocked = False
-            if self._told_blocked:
+            if self._told_blocked and self.is_open:
                 write_method(self.outbox, 0, _UNBLOCKED)
-                self._told_blocked = False
+            self._told_blocked = False
         self.on_flow()
 
     def throttle(self, on: bool) -> None:
