@@ -15,6 +15,7 @@ from typing import Final
 
 from amqpd import errors
 from amqpd.auth import Users
+from amqpd.core.consumer import Entry
 from amqpd.core.ports import Entropy, Journal, Log
 from amqpd.core.vhost import QueueIds, VHost
 from amqpd.limits import Limits
@@ -24,8 +25,17 @@ from amqpd.session.context import Context
 from amqpd.session.dispatch import MethodDispatcher
 from amqpd.session.link import Link
 from amqpd.session.peer import Peer
+from amqpd.store.checkpoint import Checkpoint
+from amqpd.store.journal import StoreJournal
+from amqpd.store.recovery import Recovered
+from amqpd.store.restore import Restorer
+from amqpd.store.volume import Group
 
 DEFAULT_VHOST: Final = "/"
+
+# Appended bytes that are not on disk yet, above which publishers are not read (measured: enough to
+# keep the disk busy, and 100 ms of a disk that writes 160 MB/s).
+UNSYNCED_BYTES_MAX: Final = 16777216
 
 
 class Broker:
@@ -51,6 +61,13 @@ class Broker:
         self._queue_ids: Final = QueueIds()
         self._dirty: list[Link] = []
         self._last_id = 0
+        self._store: Final = journal if isinstance(journal, StoreJournal) else None
+        self._throttled: list[Connection] = []
+        self._checkpoint: Final = (
+            Checkpoint(journal, self._context.vhosts, self._unacked)
+            if isinstance(journal, StoreJournal)
+            else None
+        )
         self.connections: dict[int, Connection] = {}
         self.vhosts: Final = self._context.vhosts
         self.add_vhost(DEFAULT_VHOST)
@@ -75,8 +92,13 @@ class Broker:
             connection.resume_consumers()
         except Exception:
             self._stumbled(connection)
-        if context.is_alarmed and connection.has_published and connection.reading:
-            connection.on_alarm()
+        if connection.has_published:
+            if context.is_alarmed and not connection.is_blocked:
+                connection.on_alarm()
+            if self._store is not None and self._store.unsynced_bytes > UNSYNCED_BYTES_MAX:
+                if not connection.is_throttled:
+                    connection.throttle(True)
+                    self._throttled.append(connection)
         if len(connection.outbox) or connection.close_socket:
             connection.mark_dirty()
 
@@ -127,6 +149,29 @@ class Broker:
         self._context.now_ms = now_ms
         self._context.timers.run(now_ms)
 
+    def group_done(self, group: Group, now_ms: int) -> None:
+        """Learn that a group of the journal is on disk: what was promised of it is kept now."""
+        assert self._store is not None
+        self._store.group_done(group)
+        self.synced(group.position, now_ms)
+        if self._throttled and self._store.unsynced_bytes < UNSYNCED_BYTES_MAX // 2:
+            throttled = self._throttled
+            self._throttled = []
+            for connection in throttled:
+                connection.throttle(False)
+
+    def store_failed(self, why: str) -> None:
+        """Learn that a write or sync failed: from now on nothing durable is promised or taken."""
+        assert self._store is not None
+        self._store.fail(why)
+        advice = "publishers are refused; let consumers drain, mend the disk, then start again"
+        fields: dict[str, object] = {"why": why, "advice": advice}
+        self._log.event("error", "the message store has failed", fields)
+        throttled = self._throttled
+        self._throttled = []
+        for connection in throttled:
+            connection.throttle(False)
+
     def synced(self, position: int, now_ms: int) -> None:
         """Learn that everything up to a journal position is safe: promises of it are kept now."""
         self._context.now_ms = now_ms
@@ -140,6 +185,19 @@ class Broker:
         if vhost is None:
             vhost = self.vhosts[name] = VHost(name, self._journal, self._queue_ids)
         return vhost
+
+    def restore(self, found: Recovered) -> None:
+        """Put what the store had into this new broker; the journal goes on from it."""
+        assert self._store is not None
+        restorer = Restorer(found, self._store, self.vhosts, self._queue_ids)
+        for name in restorer.vhost_names():
+            self.add_vhost(name)
+        restorer.restore()
+
+    def stop_store(self) -> None:
+        """Append the last facts of a broker that stops in good order; its last group follows."""
+        if self._store is not None:
+            self._store.stop_cleanly()
 
     def permissions_changed(self) -> None:
         """Let changed permissions count for publishes that channels remember the way of."""
@@ -190,6 +248,15 @@ class Broker:
         if self._journal.is_immediate:
             settlement.on_synced(self._journal.position)
         settlement.end_turn()
+        if self._checkpoint is not None:
+            self._checkpoint.step()
+
+    def take_group(self) -> Group | None:
+        """Return what is to be written to the disk next, None if there is nothing.
+
+        One group at a time: `group_done` or `store_failed` comes before the next call.
+        """
+        return self._store.take_group() if self._store is not None else None
 
     def take_dirty(self) -> list[Connection]:
         """Return the connections whose sockets want something, each once.
@@ -209,6 +276,14 @@ class Broker:
     def next_deadline_ms(self) -> int:
         """When `due` is to be called (monotonic ms; -1 = there is nothing to wait for)."""
         return self._context.timers.next_ms()
+
+    def _unacked(self) -> list[tuple[int, Entry]]:
+        """All deliveries that wait for their ack, with the id of their queue."""
+        return [
+            pair
+            for connection in self.connections.values()
+            for pair in connection.unacked_entries()
+        ]
 
     def validate(self) -> None:
         """Assert the invariants of all parts; for tests and simulation."""

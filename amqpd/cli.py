@@ -102,6 +102,12 @@ def program() -> None:
 @click.option("--tls-ca", metavar="FILE", help="Whose client certificates to trust (PEM).")
 @click.option("--data-dir", metavar="DIR", help="Where data is kept.  [default: amqpd-data]")
 @click.option(
+    "--memory", "store", flag_value="memory", default=None, help="Keep nothing on disk."
+)
+@click.option(
+    "--sync", metavar="on|off", help="Whether confirms wait for the disk's sync.  [default: on]"
+)
+@click.option(
     "--user",
     metavar="NAME:PASSWORD",
     multiple=True,
@@ -167,7 +173,7 @@ def _summary(loaded: Loaded) -> str:
         [
             f"configuration: {loaded.path or 'no file'}",
             f"listeners: {where}",
-            f"data: {settings.data_dir}",
+            f"data: {'in memory' if settings.in_memory else settings.data_dir}",
             f"vhosts: {', '.join(settings.vhosts)}",
             f"users: {', '.join(user.name for user in settings.users)}",
             "the settings are sound",

@@ -447,3 +447,10 @@ def frame_octets(kind: int, payload: bytes) -> str:
     if len(payload) > 16:
         return f"type {kind}, first 16 octets = {octets(payload[:16])}"
     return f"type {kind}, all octets = {octets(payload)}"
+
+
+def store_failed() -> HardError:
+    """The message store could not write or sync: nothing durable can be promised any more."""
+    return HardError(
+        INTERNAL_ERROR, "the message store has failed and takes nothing more; see the broker's log"
+    )

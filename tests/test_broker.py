@@ -30,6 +30,7 @@ class OddJournal(Journal):
 
     def __init__(self) -> None:
         super().__init__(is_immediate=False)
+        self.segment = 1
         self.fails = False
 
     def published(self, *fact: Any) -> int:
@@ -39,7 +40,7 @@ class OddJournal(Journal):
         self.position += 1
         return self.position
 
-    settled = queue_declared = queue_deleted = queue_purged = published
+    settled = queue_declared = queue_deleted = published
     exchange_declared = exchange_deleted = bound = unbound = published
 
 

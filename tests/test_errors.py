@@ -259,6 +259,12 @@ CATALOGUE: list[tuple[AmqpError, type[AmqpError], int, str]] = [
         541,
         "the broker failed unexpectedly; see its log",
     ),
+    (
+        errors.store_failed(),
+        HardError,
+        541,
+        "the message store has failed and takes nothing more; see the broker's log",
+    ),
     (errors.unknown_method(), HardError, 541, ""),
 ]
 

@@ -28,6 +28,8 @@ SHORTHANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "tls_key": (keys.KEYFILE.parts,),
     "tls_ca": (keys.CACERTFILE.parts,),
     "data_dir": (keys.DATA_DIR.parts,),
+    "store": (keys.STORE.parts,),
+    "sync": (keys.STORE_SYNC.parts,),
     "user": (keys.USER.parts,),
     "vhost": (keys.VHOSTS.parts,),
     "log_level": (keys.LOG_LEVEL.parts, keys.LOG_CONSOLE_LEVEL.parts, keys.LOG_FILE_LEVEL.parts),

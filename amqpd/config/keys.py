@@ -151,6 +151,8 @@ LOG_LEVEL: Final = Key("log.default.level", values.choice(*LEVELS))
 
 # The program
 DATA_DIR: Final = Key("data_dir", values.filled)  # ours
+STORE: Final = Key("store", values.choice("disk", "memory"))  # ours
+STORE_SYNC: Final = Key("store.sync", values.switch)  # ours
 EVENT_LOOP: Final = Key("event_loop", values.choice("auto", "uvloop", "asyncio"))  # ours
 CLUSTER_NAME: Final = Key("cluster_name", values.filled)
 PRODUCT_NAME: Final = Key("product.name", values.filled)

@@ -138,6 +138,8 @@ def _settings(given: Given) -> Settings:
         tls=_tls(given, base.tls),
         sockets=_sockets(given, base.sockets),
         data_dir=given.get(keys.DATA_DIR, base.data_dir),
+        in_memory=given.get(keys.STORE, "disk") == "memory",
+        syncing=given.get(keys.STORE_SYNC, base.syncing),
         vhosts=vhosts,
         users=_users(given, base, vhosts),
         limits=_limits(given, base.limits),

@@ -1,43 +1,122 @@
-"""A queue's ready entries in order.
+"""A queue's ready entries in order, the middle of a long queue out of memory.
 
 New entries come in at the end with growing seq; the oldest leaves first. An entry that comes back
 (requeue, channel close) returns to its old place: everything that was ever taken had a lower seq
-than what is still in `_fresh`, so returned entries form a list of their own, ahead of it.
+than what is still here, so returned entries form a list of their own, ahead of all.
 
-Rule 1: `_fresh[_head:]` holds entries in growing seq, `_fresh[:_head]` only None.
+    _returned | _fresh[_head:] | _pages (on disk) | _tail          oldest ... newest
+
+Rule 1: `_fresh[_head:]` holds entries in growing seq, `_fresh[:_head]` only None; likewise `_tail`.
 Rule 2: `_returned` holds entries in falling seq (its end is the oldest), all lower than `_fresh`'s.
-Rule 3: `count` and `body_bytes` are the number and the body bytes of both.
+Rule 3: `count` and `body_bytes` are the number and the body bytes of all, pages included.
+Rule 4: while anything is in `_pages` or `_tail`, `_fresh` is not empty: the next page is read when
+the last fresh entry goes, so that taking an entry never waits and never finds a damaged page.
+Rule 5: `memory_bytes` is what the entries in memory cost; the journal has the sum of all queues.
+
+Pages are only written while the sum is over the journal's limit, by the queues that hold more than
+`QUEUE_BYTES_MIN` themselves: a short burst stays in memory, and so do a thousand short queues.
 """
+
+from collections import deque
+from typing import Final
 
 from mypy_extensions import i64
 
 from amqpd.core.consumer import Entry
+from amqpd.core.ports import Journal, Page
 
-_COMPACT_FROM = 512  # taken places at the front before the list is cut
+_COMPACT_FROM: Final = 512  # taken places at the front before the list is cut
+ENTRY_BYTES: Final = 350  # what an entry costs in memory beside its body (measured)
+PAGE_BYTES: Final = 1048576  # of entries in memory that make a page
+QUEUE_BYTES_MIN: Final = 2 * PAGE_BYTES
+PAGES_PER_PUSH: Final = 2  # bounds the time of a push
 
 
 class Backlog:
     """Ready entries, oldest first. `push`, `pop` and `peek` are O(1) amortised."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: Journal, queue_id: int, durable: bool) -> None:
+        self._journal: Final = journal
+        self._queue_id: Final = queue_id
+        self._durable: Final = durable
         self.count: i64 = 0
         self.body_bytes: i64 = 0
+        self.memory_bytes: i64 = 0
         self._fresh: list[Entry | None] = []
         self._head: i64 = 0
         self._returned: list[Entry] = []
+        self._pages: deque[Page] = deque()
+        self._tail: list[Entry] = []
+        self._tail_bytes: i64 = 0
+        self._is_long = False  # something is in _pages or _tail
+
+    # -- in ---------------------------------------------------------------------------------------
 
     def push(self, entry: Entry) -> None:
         """Add an entry that has a higher seq than all before."""
-        self._fresh.append(entry)
+        body_bytes = entry.message.body_bytes
         self.count += 1
-        self.body_bytes += entry.message.body_bytes
+        self.body_bytes += body_bytes
+        journal = self._journal
+        self.memory_bytes += body_bytes + ENTRY_BYTES
+        journal.waiting_bytes += body_bytes + ENTRY_BYTES
+        if self._is_long:
+            self._tail.append(entry)
+            self._tail_bytes += body_bytes + ENTRY_BYTES
+            if self._tail_bytes >= 2 * PAGE_BYTES:
+                self._page_out()
+            return
+        self._fresh.append(entry)
+        if self.memory_bytes > QUEUE_BYTES_MIN and journal.waiting_bytes_max:
+            if journal.waiting_bytes > journal.waiting_bytes_max:
+                self._lengthen()
+
+    def _lengthen(self) -> None:
+        """Become a long queue: keep a page's worth at the head, make the rest the tail."""
+        kept: i64 = self._head
+        kept_bytes: i64 = 0
+        end: i64 = len(self._fresh)
+        while kept < end and kept_bytes < PAGE_BYTES:
+            entry = self._fresh[kept]
+            assert entry is not None
+            kept_bytes += entry.message.body_bytes + ENTRY_BYTES
+            kept += 1
+        for entry in self._fresh[kept:]:
+            assert entry is not None
+            self._tail.append(entry)
+            self._tail_bytes += entry.message.body_bytes + ENTRY_BYTES
+        del self._fresh[kept:]
+        self._is_long = len(self._tail) > 0
+        self._page_out()
+
+    def _page_out(self) -> None:
+        """Write pages from the front of the tail, at most a few at a time."""
+        for _ in range(PAGES_PER_PUSH):
+            if self._tail_bytes < PAGE_BYTES or len(self._fresh) == self._head:
+                return
+            taken: i64 = 0
+            taken_bytes: i64 = 0
+            while taken_bytes < PAGE_BYTES:
+                taken_bytes += self._tail[taken].message.body_bytes + ENTRY_BYTES
+                taken += 1
+            entries = self._tail[:taken]
+            del self._tail[:taken]
+            self._tail_bytes -= taken_bytes
+            self._forget(taken_bytes)
+            self._pages.append(self._journal.page_out(self._queue_id, self._durable, entries))
+
+    def _forget(self, memory_bytes: i64) -> None:
+        self.memory_bytes -= memory_bytes
+        self._journal.waiting_bytes -= memory_bytes
+
+    # -- out --------------------------------------------------------------------------------------
 
     def pop(self) -> Entry:
         """Take the oldest entry; there must be one."""
         self.count -= 1
         if self._returned:
             oldest = self._returned.pop()
-            self.body_bytes -= oldest.message.body_bytes
+            self._left(oldest)
             return oldest
         head = self._head
         entry = self._fresh[head]
@@ -48,8 +127,37 @@ class Backlog:
             del self._fresh[:head]
             head = 0
         self._head = head
-        self.body_bytes -= entry.message.body_bytes
+        self._left(entry)
+        if self._is_long and head == len(self._fresh):
+            self._refill()
         return entry
+
+    def _left(self, entry: Entry) -> None:
+        body_bytes = entry.message.body_bytes
+        self.body_bytes -= body_bytes
+        self.memory_bytes -= body_bytes + ENTRY_BYTES
+        self._journal.waiting_bytes -= body_bytes + ENTRY_BYTES
+
+    def _refill(self) -> None:
+        """Make the next page, or else the tail, the fresh entries."""
+        self._fresh = []
+        self._head = 0
+        while self._pages and not self._fresh:
+            page = self._pages.popleft()
+            entries = self._journal.page_in(page)
+            self.count -= page.count - len(entries)
+            self.body_bytes -= page.body_bytes
+            for entry in entries:
+                body_bytes = entry.message.body_bytes
+                self.body_bytes += body_bytes
+                self.memory_bytes += body_bytes + ENTRY_BYTES
+                self._journal.waiting_bytes += body_bytes + ENTRY_BYTES
+                self._fresh.append(entry)
+        if not self._fresh:
+            self._fresh.extend(self._tail)
+            self._tail = []
+            self._tail_bytes = 0
+        self._is_long = len(self._pages) > 0 or len(self._tail) > 0
 
     def peek(self) -> Entry:
         """Return the oldest entry without taking it; there must be one."""
@@ -59,10 +167,15 @@ class Backlog:
         assert entry is not None
         return entry
 
+    # -- back -------------------------------------------------------------------------------------
+
     def restore(self, entries: list[Entry]) -> None:
         """Put entries back to their old places. O(k log k + returned) for k entries."""
         for entry in entries:
-            self.body_bytes += entry.message.body_bytes
+            body_bytes = entry.message.body_bytes
+            self.body_bytes += body_bytes
+            self.memory_bytes += body_bytes + ENTRY_BYTES
+            self._journal.waiting_bytes += body_bytes + ENTRY_BYTES
         self.count += len(entries)
         if len(entries) == 1:
             self._insert(entries[0])
@@ -82,32 +195,64 @@ class Backlog:
                 high = middle
         self._returned.insert(low, entry)
 
-    def clear(self) -> list[Entry]:
-        """Take all entries, oldest first."""
+    def adopt(self, before: list[Entry], pages: list[Page], after: list[Entry]) -> None:
+        """Take over what recovery found, in order; the backlog must be empty."""
+        assert self.count == 0
+        for page in pages:
+            self._pages.append(page)
+            self.count += page.count
+            self.body_bytes += page.body_bytes
+        self._tail = after
+        self._is_long = True
+        for entry in after:
+            self._tail_bytes += entry.message.body_bytes + ENTRY_BYTES
+        self.restore(before + after)
+        self._fresh.extend(before)
+        self._returned = []
+        if not self._fresh:
+            self._refill()
+        self._is_long = len(self._pages) > 0 or len(self._tail) > 0
+
+    # -- all --------------------------------------------------------------------------------------
+
+    def in_memory(self) -> list[Entry]:
+        """The entries that are in memory, oldest first."""
         entries = self._returned[::-1]
         for entry in self._fresh[self._head :]:
             assert entry is not None
             entries.append(entry)
+        return entries + self._tail
+
+    def clear(self) -> tuple[list[Entry], list[Page]]:
+        """Take everything: the entries in memory and the pages."""
+        entries, pages = self.in_memory(), list(self._pages)
+        self._forget(self.memory_bytes)
         self._fresh = []
         self._head = 0
         self._returned = []
+        self._pages.clear()
+        self._tail = []
+        self._tail_bytes = 0
+        self._is_long = False
         self.count = 0
         self.body_bytes = 0
-        return entries
+        return entries, pages
 
     def validate(self) -> None:
         """Assert the rules of this module; for tests and simulation."""
-        entries = self._returned[::-1]
-        for place, entry in enumerate(self._fresh):
-            if place < self._head:
-                assert entry is None
-            else:
-                assert entry is not None
-                entries.append(entry)
-        assert len(entries) == self.count
-        assert sum([entry.message.body_bytes for entry in entries]) == self.body_bytes
+        assert not any(self._fresh[: self._head])
+        entries = self.in_memory()
+        paged = sum([page.count for page in self._pages])
+        assert len(entries) + paged == self.count
+        in_pages = sum([page.body_bytes for page in self._pages])
+        in_memory = sum([entry.message.body_bytes for entry in entries])
+        assert in_memory + in_pages == self.body_bytes
+        assert in_memory + len(entries) * ENTRY_BYTES == self.memory_bytes
         for older, newer in zip(entries, entries[1:], strict=False):
             assert older.seq < newer.seq
+        assert self._is_long == (len(self._pages) > 0 or len(self._tail) > 0)
+        if self._is_long:
+            assert len(self._fresh) > self._head
 
 
 def _seq_of(entry: Entry) -> int:

@@ -7,8 +7,9 @@ is who is told of events. All three may be subclassed by plain Python, also in t
 
 from typing import Final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
+from amqpd.core.consumer import Entry
 from amqpd.core.message import Message
 from amqpd.wire.tables import Table
 
@@ -33,25 +34,61 @@ class Log:
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
+class Page:
+    """Ready entries of one queue, in order, that are not in memory; the store knows where."""
+
+    def __init__(self, count: int, body_bytes: int) -> None:
+        self.count: Final = count
+        self.body_bytes: Final = body_bytes
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Journal:
     """Where durable facts are appended.
 
     A *position* grows with each append; `Broker.synced(position)` says later that all facts up to
     it are safe, and only then is anything promised that depends on them. `position` is that of the
     latest append (0 = none yet); with `is_immediate` the broker itself declares all of it synced at
-    the end of each turn.
+    the end of each turn. `segment` is where an entry that is appended now is kept (0 = nowhere).
+
+    The same store also takes in the middle of long queues: `waiting_bytes` counts what all ready
+    entries cost in memory, and above `waiting_bytes_max` (0 = no limit) queues page out.
     """
 
     def __init__(self, *, is_immediate: bool) -> None:
         self.position = NO_POSITION
         self.is_immediate: Final = is_immediate
+        self.segment: i64 = 0
+        self.waiting_bytes: i64 = 0
+        self.waiting_bytes_max: i64 = 0
 
     def published(self, message: Message, queue_ids: list[int], seqs: list[int]) -> int:
         """Append that the message entered these durable queues. Returns the position."""
         raise NotImplementedError
 
-    def settled(self, queue_id: int, seq: int) -> int:
-        """Append that a message left a durable queue for good. Returns the position."""
+    def settled(self, queue_id: int, entry: Entry) -> None:
+        """Append that an entry with a `segment` left its queue for good."""
+        raise NotImplementedError
+
+    def begin(self) -> None:
+        """Begin a group of appends that survive a crash together or not at all."""
+
+    def end(self) -> None:
+        """End the group."""
+
+    def page_out(self, queue_id: int, durable: bool, entries: list[Entry]) -> Page:
+        """Take ready entries of a queue out of memory; called only above `waiting_bytes_max`."""
+        raise NotImplementedError
+
+    def page_in(self, page: Page) -> list[Entry]:
+        """Return the entries of a page that are not settled; what is damaged is left out."""
+        raise NotImplementedError
+
+    def queue_gone(self, queue_id: int) -> None:
+        """Learn that a queue, durable or not, was deleted: its pages are needed no more."""
+
+    def page_dropped(self, queue_id: int, page: Page) -> None:
+        """Append that all entries of a page left their queue for good (purge)."""
         raise NotImplementedError
 
     def queue_declared(
@@ -62,10 +99,6 @@ class Journal:
 
     def queue_deleted(self, queue_id: int) -> int:
         """Append that a durable queue and all its messages are gone. Returns the position."""
-        raise NotImplementedError
-
-    def queue_purged(self, queue_id: int, seqs: list[int]) -> int:
-        """Append that these messages of a durable queue were purged. Returns the position."""
         raise NotImplementedError
 
     def exchange_declared(
@@ -115,10 +148,6 @@ class MemoryJournal(Journal):
         """See Journal."""
         return self._append()
 
-    def settled(self, queue_id: int, seq: int) -> int:
-        """See Journal."""
-        return self._append()
-
     def queue_declared(
         self, queue_id: int, vhost: str, name: str, auto_delete: bool, arguments: Table
     ) -> int:
@@ -126,10 +155,6 @@ class MemoryJournal(Journal):
         return self._append()
 
     def queue_deleted(self, queue_id: int) -> int:
-        """See Journal."""
-        return self._append()
-
-    def queue_purged(self, queue_id: int, seqs: list[int]) -> int:
         """See Journal."""
         return self._append()
 

@@ -48,7 +48,7 @@ class Queue:
         self.arguments: Final = arguments
         self.position = NO_POSITION
         self.is_deleted = False
-        self.backlog: Final = Backlog()
+        self.backlog: Final = Backlog(journal, queue_id, durable)
         self.consumers: list[Consumer] = []
         self.ready: Final = ReadyConsumers()
         self.unacked_count: i64 = 0
@@ -60,6 +60,8 @@ class Queue:
         """Take a message: hand it to a consumer at once if one can take it, else keep it."""
         entry = Entry(message, self.next_seq)
         self.next_seq += 1
+        if self.durable and message.persistent:
+            entry.segment = self._journal.segment
         if self.ready.count and self.backlog.count == 0:
             consumer = self._able()
             if consumer is not None:
@@ -69,6 +71,9 @@ class Queue:
 
     def restore(self, entries: list[Entry]) -> None:
         """Take entries back to their old places, as redelivered, and hand them on."""
+        if self.is_deleted:
+            for entry in entries:
+                self._journal_settled(entry)
         if self.is_deleted or not entries:
             return
         self.unacked_count -= len(entries)
@@ -123,23 +128,25 @@ class Queue:
     def settle(self, entry: Entry) -> None:
         """Let an unacked entry leave for good (ack, or reject without requeue)."""
         if self.is_deleted:
+            self._journal_settled(entry)
             return
         self.unacked_count -= 1
         assert self.unacked_count >= 0
         self._journal_settled(entry)
 
     def _journal_settled(self, entry: Entry) -> None:
-        if self.durable and entry.message.persistent:
-            self._journal.settled(self.id, entry.seq)
+        if entry.segment:
+            self._journal.settled(self.id, entry)
 
     def purge(self) -> int:
         """Let all ready entries leave for good. Returns how many they were."""
-        entries = self.backlog.clear()
-        if self.durable:
-            seqs = [int(entry.seq) for entry in entries if entry.message.persistent]
-            if seqs:
-                self._journal.queue_purged(self.id, seqs)
-        return len(entries)
+        count = int(self.backlog.count)
+        entries, pages = self.backlog.clear()
+        for entry in entries:
+            self._journal_settled(entry)
+        for page in pages:
+            self._journal.page_dropped(self.id, page)
+        return count
 
     # -- consumers -------------------------------------------------------------------------------
 
@@ -173,7 +180,11 @@ class Queue:
     def delete(self) -> int:
         """Mark as deleted and tell the consumers. Returns the number of ready entries lost."""
         self.is_deleted = True
-        count = len(self.backlog.clear())
+        count = int(self.backlog.count)
+        entries, _ = self.backlog.clear()
+        for entry in entries:
+            self._journal_settled(entry)
+        self._journal.queue_gone(self.id)
         consumers = self.consumers
         self.consumers = []
         for consumer in consumers:

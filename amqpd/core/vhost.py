@@ -195,7 +195,14 @@ class VHost:
     # -- queues ----------------------------------------------------------------------------------
 
     def declare_queue(
-        self, name: str, *, durable: bool, owner: int, auto_delete: bool, arguments: Table
+        self,
+        name: str,
+        *,
+        durable: bool,
+        owner: int,
+        auto_delete: bool,
+        arguments: Table,
+        queue_id: int = 0,
     ) -> int:
         """Create a queue that does not exist yet. Returns the journal position.
 
@@ -205,7 +212,7 @@ class VHost:
         queue_arguments.check_queue(name, self.name, arguments)
         queue = Queue(
             self._journal,
-            self._queue_ids.next(),
+            queue_id or self._queue_ids.next(),
             self.name,
             name,
             durable=durable and owner == 0,

@@ -9,7 +9,12 @@ from typing import Final
 
 import amqpd
 from amqpd.server.logs import Logs
-from amqpd.server.process import allow_many_sockets, collect_less_often, keep_freed_memory
+from amqpd.server.process import (
+    allow_many_sockets,
+    collect_less_often,
+    keep_freed_memory,
+    share_the_interpreter,
+)
 from amqpd.server.server import Server
 from amqpd.server.settings import Settings
 from amqpd.server.startup import StartupError
@@ -39,6 +44,7 @@ def run(settings: Settings) -> int:
         make_loop = loop_factory(settings.loop)
         allow_many_sockets()
         keep_freed_memory()
+        share_the_interpreter()
         with asyncio.Runner(loop_factory=make_loop) as runner:
             runner.run(serve(settings))
     except StartupError as error:
@@ -97,4 +103,8 @@ def introduce(settings: Settings, log: Logs) -> None:
             f"login: {'guest/guest' if guest else user.name}",
             {"from": "loopback only" if local else "anywhere"},
         )
-    log.event("info", "data: in memory, gone at a stop", {"data_dir": settings.data_dir})
+    if settings.in_memory:
+        log.event("info", "data: in memory, gone at a stop", {})
+    else:
+        fields = {"data_dir": os.path.abspath(settings.data_dir), "sync": settings.syncing}
+        log.event("info", "data: on disk", fields)

@@ -16,12 +16,14 @@ from typing import Final
 
 from amqpd.auth import Users
 from amqpd.broker import Broker
-from amqpd.core.ports import Entropy, Log, MemoryJournal
+from amqpd.core.ports import Entropy, Journal, Log, MemoryJournal
+from amqpd.server.clock import now_ms
+from amqpd.server.data import DataDirectory
 from amqpd.server.listener import open_sockets, printed
 from amqpd.server.settings import Listener, Settings, TlsSettings, UserSetting
 from amqpd.server.startup import StartupError
 from amqpd.server.tls import server_context
-from amqpd.server.transport import ClientSocket, Turns, now_ms
+from amqpd.server.transport import ClientSocket, Turns
 from amqpd.server.watermark import Watermark
 
 REPEAT_S: Final = 1.0  # the same complaint of the loop is logged once in this time
@@ -57,6 +59,7 @@ class Server:
         self.addresses: list[tuple[Listener, str, int]] = []
         self._servers: list[asyncio.Server] = []
         self._turns: Turns | None = None
+        self._store: DataDirectory | None = None
         self._watermark: Watermark | None = None
         self._complained: dict[str, float] = {}
 
@@ -90,13 +93,23 @@ class Server:
         loop = asyncio.get_running_loop()
         settings = self.settings
         loop.set_exception_handler(self._on_loop_error)
-        turns = Turns(self._make_broker(), loop, settings.sockets, self.log)
+        store = None
+        if not settings.in_memory:
+            store = DataDirectory(settings.data_dir, settings.syncing, self.log)
+        broker = self._make_broker(store.journal if store is not None else MemoryJournal())
+        turns = Turns(broker, loop, settings.sockets, self.log)
         self._turns = turns
+        if store is not None:
+            self._store = store
+            store.start(broker, loop, turns.schedule)
+            turns.flusher = store.flusher
         try:
             for listener in settings.listeners:
                 await self._listen(listener, turns)
         except BaseException:
             self._close_listeners()
+            if self._store is not None:
+                self._store.stop(broker)
             raise
         self._watermark = Watermark(settings.watermark, settings.data_dir, turns, self.log)
 
@@ -119,12 +132,14 @@ class Server:
         self.cut()
         await turns.emptied()
         turns.stop()
+        if self._store is not None:
+            self._store.stop(turns.broker)
 
     def cut(self) -> None:
         """Wait for clients no longer: end what `stop` waits for."""
         self.turns.abort()
 
-    def _make_broker(self) -> Broker:
+    def _make_broker(self, journal: Journal) -> Broker:
         """Build the broker with its users and vhosts."""
         settings = self.settings
         entropy = SystemEntropy()
@@ -134,7 +149,7 @@ class Server:
                 _add_user(users, user)
             except ValueError as error:
                 raise StartupError(f"user '{user.name}': {error}") from None
-        broker = Broker(settings.limits, users, MemoryJournal(), entropy, now_ms(), self.log)
+        broker = Broker(settings.limits, users, journal, entropy, now_ms(), self.log)
         for vhost in settings.vhosts:
             broker.add_vhost(vhost)
         return broker

@@ -133,6 +133,8 @@ class Settings:
     tls: TlsSettings = field(default_factory=TlsSettings)
     sockets: SocketSettings = field(default_factory=SocketSettings)
     data_dir: str = "amqpd-data"
+    in_memory: bool = True  # nothing is stored; the program's own default is to store
+    syncing: bool = True  # confirms wait for fdatasync, not only for the write
     vhosts: tuple[str, ...] = ("/",)
     users: tuple[UserSetting, ...] = (GUEST,)
     limits: Limits = field(default_factory=Limits)

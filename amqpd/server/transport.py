@@ -25,13 +25,14 @@ from typing import Final, cast
 
 from amqpd.broker import Broker
 from amqpd.core.ports import Log
+from amqpd.server.clock import NS_PER_MS, now_ms
+from amqpd.server.flusher import Flusher
 from amqpd.server.settings import SocketSettings, TlsSettings
 from amqpd.server.startup import reason
 from amqpd.server.tls import certificate_login
 from amqpd.session.connection import Connection
 from amqpd.session.peer import Peer
 
-NS_PER_MS: Final = 1_000_000
 RESET_AT_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: nothing stays in the kernel
 # A read of so many bytes is its sender's share of a turn. A full one has 256,000 bytes in uvloop,
 # 256 KiB in asyncio, and libuv would do up to 32 of them in one iteration: more output than a turn
@@ -40,11 +41,6 @@ TURN_READ_BYTES: Final = 128 * 1024
 # Turns that a flooding publisher may have to wait for consumers that could take more at once.
 REST_TURNS_MAX: Final = 4
 GONE: Final = "client unexpectedly closed TCP connection"  # RabbitMQ's words
-
-
-def now_ms() -> int:
-    """The broker's clock: monotonic milliseconds."""
-    return monotonic_ns() // NS_PER_MS
 
 
 class Turns:
@@ -74,6 +70,7 @@ class Turns:
         self._deadline_ms = -1
         self._timer: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Future[None] | None = None
+        self.flusher: Flusher | None = None
         self._watch: Callable[[], None] | None = None
         self._watch_bytes = 0
         self._watch_at = 0
@@ -159,6 +156,8 @@ class Turns:
                 except Exception as error:  # of this one; the others still get theirs
                     self._complain(error)
                     attached.abort()
+        if self.flusher is not None:
+            self.flusher.kick()
         if self._rested and (not self._again or self._rest_turns >= REST_TURNS_MAX):
             self._rest_turns = 0
             rested, self._rested = self._rested, []

@@ -305,6 +305,18 @@ class Channel(DeliveringChannel):
             entries.sort(key=_tag_of)
         self.requeue(entries)
 
+    def unacked_entries(self) -> list[tuple[int, Entry]]:
+        """What was delivered and is not settled, with the id of its queue; also in transactions."""
+        entries = self.unacked.all()
+        if self.transaction is not None:
+            entries = entries + self.transaction.entries()
+        pairs: list[tuple[int, Entry]] = []
+        for entry in entries:
+            consumer = entry.consumer
+            assert isinstance(consumer, Subscription)
+            pairs.append((consumer.queue.id, entry))
+        return pairs
+
     def validate(self) -> None:
         """Assert the invariants of the window and its consumers; for tests and simulation."""
         self.unacked.validate()

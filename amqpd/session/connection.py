@@ -7,6 +7,7 @@ queues are deleted, and only then close-ok is sent, so that who reconnects at on
 from typing import Final
 
 from amqpd import errors
+from amqpd.core.consumer import Entry
 from amqpd.core.ports import NO_POSITION
 from amqpd.core.timers import Timed
 from amqpd.core.vhost import VHost
@@ -306,9 +307,8 @@ class Connection(Link):
         A publisher is no longer read, and told so if it can understand it; all are read again when
         the last alarm is lifted (RabbitMQ: alarms, connection.blocked).
         """
-        blocked = not self.reading
-        if self.context.is_alarmed and self.has_published and not blocked and self.is_open:
-            self.reading = False
+        if self.context.is_alarmed and self.has_published and not self.is_blocked and self.is_open:
+            self.is_blocked = True
             if self._wants_blocked:
                 reason = methods.encode_shortstr(self.context.alarm_reason())
                 write_method(self.outbox, 0, b"\x00\x0a\x00\x3c" + reason)
@@ -316,12 +316,26 @@ class Connection(Link):
             self._note("warning", "connection blocked", {"why": self.context.alarm_reason()})
         elif not self.context.is_alarmed:
             self.has_published = False
-            if blocked:
-                self.reading = True
-                if self._told_blocked:
-                    write_method(self.outbox, 0, _UNBLOCKED)
-                    self._told_blocked = False
-        if blocked == self.reading:
+            self.is_blocked = False
+            if self._told_blocked and self.is_open:
+                write_method(self.outbox, 0, _UNBLOCKED)
+            self._told_blocked = False
+        self.on_flow()
+
+    def throttle(self, on: bool) -> None:
+        """Stop reading a publisher that is ahead of the journal, or go on."""
+        self.is_throttled = on
+        self.on_flow()
+
+    def on_flow(self) -> None:
+        """Read the socket unless an alarm or the journal stands against it."""
+        reading = not (self.is_blocked or self.is_throttled)
+        if self.state >= states.CLOSING:
+            reading = True  # the close-ok must be heard
+        if reading != self.reading:
+            self.reading = reading
+            self.mark_dirty()
+        elif len(self.outbox):
             self.mark_dirty()
 
     # -- end --------------------------------------------------------------------------------------
@@ -366,6 +380,14 @@ class Connection(Link):
         if self.is_open:
             self.is_open = False
             self.context.open_connections -= 1
+
+    def unacked_entries(self) -> list[tuple[int, Entry]]:
+        """All deliveries of this connection that wait for their ack, with the id of their queue."""
+        pairs: list[tuple[int, Entry]] = []
+        for channel in self.channels.values():
+            assert isinstance(channel, Channel)
+            pairs.extend(channel.unacked_entries())
+        return pairs
 
     def validate(self) -> None:
         """Assert the invariants of the channels; for tests and simulation."""

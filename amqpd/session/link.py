@@ -42,6 +42,8 @@ class Link(Conversation):
         self.user = ""
         self.sent_bytes = 0
         self.reading = True
+        self.is_blocked = False  # by an alarm
+        self.is_throttled = False  # until the journal has caught up
         self.wants_turn = False
         self.is_dirty = False
         self.congested = False

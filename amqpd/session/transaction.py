@@ -39,8 +39,12 @@ class Transaction:
         """Keep settlements for the commit."""
         self.settles.append(HeldSettle(entries, requeue))
 
+    def entries(self) -> list[Entry]:
+        """The entries that are held for the commit."""
+        return [entry for held in self.settles for entry in held.entries]
+
     def take_back(self) -> list[Entry]:
         """Forget the settlements, as rollback does. Returns their entries, unacked again."""
-        entries = [entry for held in self.settles for entry in held.entries]
+        entries = self.entries()
         self.settles = []
         return entries

@@ -87,6 +87,10 @@ class Unacked:
         self._advance()
         return taken
 
+    def all(self) -> list[Entry]:
+        """Return all deliveries, in the order of their tags."""
+        return [entry for entry in self._entries if entry is not None]
+
     def take_all(self) -> list[Entry]:
         """Take all deliveries, in the order of their tags."""
         taken = [entry for entry in self._entries if entry is not None]

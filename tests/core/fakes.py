@@ -4,17 +4,28 @@ from typing import Any
 
 from amqpd.core.consumer import Consumer, Entry
 from amqpd.core.message import Address, Message
-from amqpd.core.ports import Journal
+from amqpd.core.ports import Journal, Page
 from amqpd.core.queue import Queue
 from amqpd.wire.tables import Table
+
+
+class FakePage(Page):
+    """A page that never left memory."""
+
+    def __init__(self, entries: list[Entry]) -> None:
+        super().__init__(len(entries), sum(int(entry.message.body_bytes) for entry in entries))
+        self.entries = entries
+        self.is_damaged = False
 
 
 class FakeJournal(Journal):
     """Keeps what is appended, as tuples that begin with the method's name."""
 
-    def __init__(self, *, is_immediate: bool = False) -> None:
+    def __init__(self, *, is_immediate: bool = False, waiting_bytes_max: int = 0) -> None:
         super().__init__(is_immediate=is_immediate)
         self.facts: list[tuple[Any, ...]] = []
+        self.segment = 1
+        self.waiting_bytes_max = waiting_bytes_max
 
     def append(self, *fact: Any) -> int:
         """Keep a fact. Returns its position, counted from 1."""
@@ -26,9 +37,24 @@ class FakeJournal(Journal):
         """See Journal."""
         return self.append("published", message, queue_ids, seqs)
 
-    def settled(self, queue_id: int, seq: int) -> int:
+    def settled(self, queue_id: int, entry: Entry) -> None:
         """See Journal."""
-        return self.append("settled", queue_id, seq)
+        self.append("settled", queue_id, int(entry.seq))
+
+    def page_out(self, queue_id: int, durable: bool, entries: list[Entry]) -> Page:
+        """See Journal: keep the page as it is."""
+        return FakePage(entries)
+
+    def page_in(self, page: Page) -> list[Entry]:
+        """See Journal."""
+        assert isinstance(page, FakePage)
+        return [] if page.is_damaged else page.entries
+
+    def page_dropped(self, queue_id: int, page: Page) -> None:
+        """See Journal."""
+        assert isinstance(page, FakePage)
+        for entry in page.entries:
+            self.settled(queue_id, entry)
 
     def queue_declared(
         self, queue_id: int, vhost: str, name: str, auto_delete: bool, arguments: Table
@@ -39,10 +65,6 @@ class FakeJournal(Journal):
     def queue_deleted(self, queue_id: int) -> int:
         """See Journal."""
         return self.append("queue_deleted", queue_id)
-
-    def queue_purged(self, queue_id: int, seqs: list[int]) -> int:
-        """See Journal."""
-        return self.append("queue_purged", queue_id, seqs)
 
     def exchange_declared(
         self,

@@ -10,10 +10,8 @@ from tests.core.fakes import FakeJournal, make_message
 
 APPENDS: dict[str, Callable[[Any], int]] = {
     "published": lambda journal: journal.published(make_message(), [1], [1]),
-    "settled": lambda journal: journal.settled(1, 1),
     "queue_declared": lambda journal: journal.queue_declared(1, "/", "q", False, {}),
     "queue_deleted": lambda journal: journal.queue_deleted(1),
-    "queue_purged": lambda journal: journal.queue_purged(1, [1, 2]),
     "exchange_declared": lambda journal: journal.exchange_declared(
         "/", "x", "direct", False, False, {}
     ),

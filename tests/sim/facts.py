@@ -3,6 +3,7 @@
 from collections import defaultdict
 from typing import Any
 
+from amqpd.core.consumer import Entry
 from amqpd.core.message import Message
 from amqpd.core.ports import Journal
 from amqpd.wire.frames import body_of
@@ -32,6 +33,7 @@ class LateJournal(Journal):
     def __init__(self, *, is_immediate: bool) -> None:
         super().__init__(is_immediate=is_immediate)
         self.facts: list[Fact] = []
+        self.segment = 1
         self.synced = 0
         self.last: defaultdict[Fact, int] = defaultdict(int)
         self.names: dict[int, str] = {}  # of queues, by id
@@ -51,15 +53,10 @@ class LateJournal(Journal):
         entries = list(zip(queue_ids, seqs, strict=True))
         return self._append(("published", number, entries), ("message", number))
 
-    def settled(self, queue_id: int, seq: int) -> int:
+    def settled(self, queue_id: int, entry: Entry) -> None:
         """See Journal."""
-        return self._append(("settled", queue_id, [seq]), ("settled", queue_id, seq))
-
-    def queue_purged(self, queue_id: int, seqs: list[int]) -> int:
-        """See Journal."""
-        assert seqs
-        about = [("settled", queue_id, seq) for seq in seqs]
-        return self._append(("settled", queue_id, list(seqs)), *about)
+        seq = int(entry.seq)
+        self._append(("settled", queue_id, [seq]), ("settled", queue_id, seq))
 
     def queue_declared(
         self, queue_id: int, vhost: str, name: str, auto_delete: bool, arguments: Table
@@ -127,8 +124,9 @@ class Recovered:
                 assert seq not in self.entries[queue_id], "a seq is used twice"
                 self.entries[queue_id][seq] = number
         elif kind == "settled":
-            for seq in rest[1]:
-                del self.entries[rest[0]][seq]  # exactly once, and only what was published
+            if rest[0] in self.entries:  # what was out when its queue went may be settled later
+                for seq in rest[1]:
+                    del self.entries[rest[0]][seq]  # exactly once, and only what was published
         elif kind == "queue":
             assert rest[1] not in self.queues.values(), "a queue is declared twice"
             self.queues[rest[0]] = rest[1]

@@ -1,0 +1,88 @@
+"""The sync thread: one group of the journal is written and synced while the next one gathers.
+
+The loop never waits for the disk. A group's end comes back to the loop as a call; a write or sync
+that fails is final: the page cache may have dropped what it could not write, so trying again would
+prove nothing (RabbitMQ and PostgreSQL learnt that the hard way).
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Final
+
+from amqpd.broker import Broker
+from amqpd.store.volume import Disk, Group
+
+
+class Flusher:
+    """Runs groups on a disk in a thread of its own; `kick` at the end of every turn."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        disk: Disk,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        syncing: bool,
+        on_done: Callable[[], None],
+        clock: Callable[[], int],
+    ) -> None:
+        self._broker: Final = broker
+        self._disk: Final = disk
+        self._loop: Final = loop
+        self._syncing: Final = syncing
+        self._on_done: Final = on_done
+        self._clock: Final = clock
+        self._groups: Final[SimpleQueue[Group | None]] = SimpleQueue()
+        self._is_busy = False
+        self._has_failed = False
+        self._thread: Final = threading.Thread(target=self._work, name="amqpd-sync", daemon=True)
+        self._thread.start()
+
+    def kick(self) -> None:
+        """Send off what has gathered, unless a group is under way."""
+        if self._is_busy or self._has_failed:
+            return
+        group = self._broker.take_group()
+        if group is not None:
+            self._is_busy = True
+            self._groups.put(group)
+
+    def _work(self) -> None:
+        while True:
+            group = self._groups.get()
+            if group is None:
+                return
+            try:
+                group.run(self._disk, self._syncing)
+            except Exception as error:
+                self._loop.call_soon_threadsafe(self._failed, f"{type(error).__name__}: {error}")
+                return
+            self._loop.call_soon_threadsafe(self._done, group)
+
+    def _done(self, group: Group) -> None:
+        self._is_busy = False
+        self._broker.group_done(group, self._clock())
+        self.kick()
+        self._on_done()
+
+    def _failed(self, why: str) -> None:
+        self._has_failed = True
+        self._is_busy = False
+        self._broker.store_failed(why)
+        self._on_done()
+
+    def stop(self) -> None:
+        """End the thread after its current group, then write the last groups here."""
+        self._groups.put(None)
+        self._thread.join()
+        self._is_busy = True  # a late call of the thread starts nothing any more
+        if self._has_failed:
+            return
+        while True:
+            group = self._broker.take_group()
+            if group is None:
+                return
+            group.run(self._disk, self._syncing)
+            self._broker.group_done(group, self._clock())

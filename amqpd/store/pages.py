@@ -1,0 +1,179 @@
+"""Page files: the waiting middle of long queues, and which of it has been settled.
+
+A page is one block (see `blocks`) whose records are:
+
+    ┌──────────┬───────┬────────────┬───────────┬──────────┬────────────────────────────┐
+    │ queue id │ count │ persistent │ first seq │ last seq │ count × (seq, length, msg) │
+    │   u32    │  u32  │    u32     │    u64    │   u64    │     u64   u32   length     │
+    └──────────┴───────┴────────────┴───────────┴──────────┴────────────────────────────┘
+
+and a file is a row of pages of one queue. Rule 1: a file goes when none of its entries is live.
+Rule 2: `settled` has a bit for each seq from the file's first on; the journal has the same as
+SETTLED records, and the snapshot of a segment repeats it, so that a file is never rewritten.
+Rule 3: entries read from a file bear its negated number as `segment`.
+"""
+
+from typing import Final
+
+from librt.strings import BytesWriter, read_i32_be, read_i64_be, write_i32_be, write_i64_be
+from mypy_extensions import i64
+
+from amqpd.core.consumer import Entry
+from amqpd.core.ports import Page
+from amqpd.store import blocks
+from amqpd.store.records import Addresses, Corrupt, decode_message, message_bytes, write_message
+
+PAGE_HEADER_BYTES: Final = 28
+PAGE_FILE_BYTES: Final = 33554432  # a file takes no more pages from here on
+
+NAME: Final = "page-"
+
+
+def page_file_name(number: int, queue_id: int) -> str:
+    """Name a page file."""
+    return f"{NAME}{number:010d}-{queue_id}"
+
+
+class PageFile:
+    """One page file: how long it is, what of it is live, and who has been settled."""
+
+    def __init__(self, number: int, queue_id: int, durable: bool, first_seq: int) -> None:
+        self.number: Final = number
+        self.queue_id: Final = queue_id
+        self.durable: Final = durable
+        self.name: Final = page_file_name(number, queue_id)
+        self.first_seq: Final = first_seq
+        self.last_seq = first_seq
+        self.size = blocks.FILE_HEADER_BYTES
+        self.live: i64 = 0
+        self.is_taking = False  # pages go to it; a file from before a restart takes none
+        self.is_damaged = False
+        self.redelivered: dict[int, bool] = {}  # seqs that were delivered before a restart
+        self.all_redelivered = False  # it is not known which, so they all count as delivered
+        self._settled = bytearray()
+
+    def settle(self, seq: i64) -> None:
+        """Note that an entry of this file left for good."""
+        place = seq - self.first_seq
+        octet = place >> 3
+        missing = octet + 1 - len(self._settled)
+        if missing > 0:
+            self._settled.extend(bytes(missing + 1024))
+        self._settled[octet] |= 1 << (place & 7)
+
+    def is_settled(self, seq: i64) -> bool:
+        """Say whether an entry of this file left for good."""
+        place = seq - self.first_seq
+        octet = place >> 3
+        return octet < len(self._settled) and self._settled[octet] & (1 << (place & 7)) != 0
+
+    def any_settled(self, first: i64, last: i64) -> bool:
+        """Say whether anything from seq `first` to `last` left for good."""
+        at = (first - self.first_seq) >> 3
+        until: i64 = min(((last - self.first_seq) >> 3) + 1, len(self._settled))
+        if at >= until or self._settled.count(0, at, until) == until - at:
+            return False
+        for seq in range(first, last + 1):
+            if self.is_settled(seq):
+                return True
+        return False
+
+    def settled_ranges(self) -> list[tuple[int, int]]:
+        """Return the settled seqs as (first, last) ranges."""
+        ranges: list[tuple[int, int]] = []
+        first: i64 = -1
+        for octet, bits in enumerate(bytes(self._settled)):
+            if (bits == 0 and first < 0) or (bits == 255 and first >= 0):
+                continue
+            for bit in range(8):
+                seq: i64 = self.first_seq + octet * 8 + bit
+                if bits >> bit & 1:
+                    if first < 0:
+                        first = seq
+                elif first >= 0:
+                    ranges.append((int(first), int(seq - 1)))
+                    first = -1
+        if first >= 0:
+            ranges.append((int(first), int(self.first_seq + len(self._settled) * 8 - 1)))
+        return ranges
+
+
+class StoredPage(Page):
+    """A page of a file. `data` has its block until it is written; `is_old`: from before a restart.
+
+    Of an old page only the persistent entries that are not settled count.
+    """
+
+    def __init__(
+        self,
+        file: PageFile,
+        offset: int,
+        length: int,
+        count: int,
+        body_bytes: int,
+        data: bytes,
+        is_old: bool,
+    ) -> None:
+        super().__init__(count, body_bytes)
+        self.file: Final = file
+        self.offset: Final = offset
+        self.length: Final = length
+        self.data = data
+        self.first_seq = 0  # filled in by recovery, which looks pages up by seq
+        self.last_seq = 0
+        self.group = 0  # that wrote it
+        self.is_old: Final = is_old
+
+
+def encode_page(queue_id: int, entries: list[Entry]) -> bytes:
+    """Encode entries as the records of a page."""
+    out = BytesWriter()
+    write_i32_be(out, queue_id)
+    write_i32_be(out, len(entries))
+    write_i32_be(out, sum([1 for entry in entries if entry.message.persistent]))
+    write_i64_be(out, entries[0].seq)
+    write_i64_be(out, entries[-1].seq)
+    for entry in entries:
+        write_i64_be(out, entry.seq)
+        write_i32_be(out, message_bytes(entry.message))
+        write_message(out, entry.message, entry.redelivered)
+    return out.getvalue()
+
+
+class PageHeader:
+    """What the head of a page says of it."""
+
+    def __init__(self, records: bytes) -> None:
+        if len(records) < PAGE_HEADER_BYTES:
+            raise Corrupt("a page that is too short")
+        self.queue_id: Final[int] = read_i32_be(records, 0)
+        self.count: Final[int] = read_i32_be(records, 4)
+        self.persistent: Final[int] = read_i32_be(records, 8)
+        self.first_seq: Final[int] = read_i64_be(records, 12)
+        self.last_seq: Final[int] = read_i64_be(records, 20)
+
+
+def decode_page(records: bytes, page: StoredPage, addresses: Addresses) -> list[Entry]:
+    """Return the entries of a page that count. Raises Corrupt if it makes no sense."""
+    header = PageHeader(records)
+    entries: list[Entry] = []
+    at: i64 = PAGE_HEADER_BYTES
+    end: i64 = len(records)
+    for _ in range(header.count):
+        if at + 12 > end:
+            raise Corrupt("a page that ends early")
+        seq: i64 = read_i64_be(records, at)
+        length: int = read_i32_be(records, at + 8)
+        start = at + 12
+        at = start + length
+        if length < 0 or at > end:
+            raise Corrupt("an entry that runs past its page")
+        message, redelivered = decode_message(records, start, at, addresses)
+        if page.is_old and (not message.persistent or page.file.is_settled(seq)):
+            continue
+        entry = Entry(message, seq)
+        file = page.file
+        entry.redelivered = redelivered or file.all_redelivered or seq in file.redelivered
+        entry.segment = -page.file.number
+        entries.append(entry)
+    return entries

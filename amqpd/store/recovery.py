@@ -1,0 +1,459 @@
+"""Recovery: what a data directory says, read back.
+
+Segments are read in order, each from its first block on; a snapshot replaces all definitions, and
+later records change them. Of page files only the page heads are read, so the time this takes grows
+with the journal and not with what waits.
+
+| found | what is done |
+|---|---|
+| nothing good behind the last block of the last segment | a torn write: it is cut off |
+| a bad stretch before a good block | damage: quarantined and reported, the rest is used |
+| a segment missing between two others | the same: it is reported, the rest is used |
+| a bad page head | the file's pages from there on are lost, reported; the file is kept |
+| a format from the future | FutureFormat: nothing is touched |
+
+A record that settles an entry may come from a group behind the damage, so nothing comes back that
+was settled and is provably so; what was published in a bad stretch is lost and said to be.
+Nothing is changed on disk before all has been read; doing it again after a crash gives the same.
+"""
+
+from bisect import bisect_right
+from typing import Final
+
+from librt.strings import read_i32_be, read_i64_be
+
+from amqpd.core.consumer import Entry
+from amqpd.core.message import Message
+from amqpd.store import blocks, definitions, pages, records
+from amqpd.store.blocks import Damage, Scan
+from amqpd.store.journal import SEGMENT_NAME, segment_name
+from amqpd.store.pages import PageFile, PageHeader, StoredPage
+from amqpd.store.records import Addresses, Corrupt
+from amqpd.store.volume import Disk
+from amqpd.wire import tables
+from amqpd.wire.tables import Table
+
+QUARANTINE_NAME: Final = "quarantine-"
+_HEAD_BYTES: Final = blocks.BLOCK_HEADER_BYTES + pages.PAGE_HEADER_BYTES
+
+
+class RecoveredQueue:
+    """A durable queue, and what waits in it, by seq."""
+
+    def __init__(self, definition: Table) -> None:
+        self.definition = definition
+        self.entries: dict[int, Entry] = {}
+        self.next_seq = _number(definition, "next-seq")
+
+    def saw(self, seq: int) -> None:
+        """Note a seq that was in use."""
+        if seq >= self.next_seq:
+            self.next_seq = seq + 1
+
+
+class Recovered:
+    """Everything that the store had."""
+
+    def __init__(self) -> None:
+        self.queues: dict[int, RecoveredQueue] = {}
+        self.exchanges: dict[tuple[str, str], Table] = {}
+        self.bindings: dict[bytes, Table] = {}
+        self.last_queue_id = 0
+        self.segments: list[tuple[int, int]] = []  # (number, bytes of good data)
+        self.files: dict[int, PageFile] = {}
+        self.pages: dict[int, list[StoredPage]] = {}  # by queue id, in order
+        self.useless: list[str] = []  # files that nothing needs
+        self.torn: list[tuple[str, int]] = []  # (segment, where to cut)
+        self.damage: list[Damage] = []
+        self.quarantine: list[tuple[str, int, int]] = []  # (file, offset, end) to set aside
+        self.last_group = 0
+        self.is_clean = True
+        self.redelivered: dict[tuple[int, int], bool] = {}
+
+
+def _text(table: Table, key: str) -> str:
+    field = table.get(key)
+    if field is None:
+        raise Corrupt(f"a definition without {key}")
+    return tables.text(field)
+
+
+def _number(table: Table, key: str) -> int:
+    field = table.get(key)
+    number = tables.integer(field) if field is not None else None
+    if number is None:
+        raise Corrupt(f"a definition without {key}")
+    return number
+
+
+def flag_of(table: Table, key: str) -> bool:
+    """Return a boolean of a definition."""
+    field = table.get(key)
+    return field is not None and field.value is True
+
+
+def arguments_of(table: Table) -> Table:
+    """Return the arguments of a definition."""
+    field = table.get("arguments")
+    if field is None or not isinstance(field.value, dict):
+        raise Corrupt("a definition without arguments")
+    return field.value
+
+
+class Recovery:
+    """Reads a data directory. `read` once; then `found` has it all."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk: Final = disk
+        self._addresses: Final = Addresses()
+        self.found = Recovered()
+        self._known: dict[int, RecoveredQueue] = {}  # queues before the snapshot being read
+        self._files_of: dict[int, list[PageFile]] = {}
+        self._segment = 0
+
+    def read(self) -> Recovered:
+        """Read everything. Raises FutureFormat and OSError; damage is in the result."""
+        names = self._disk.names()
+        numbers = sorted([_number_in(name) for name in names if name.startswith(SEGMENT_NAME)])
+        self._read_page_files(names)
+        self._read_segments(numbers)
+        self._finish()
+        return self.found
+
+    # -- segments ---------------------------------------------------------------------------------
+
+    def _read_segments(self, numbers: list[int]) -> None:
+        previous = 0
+        for number in numbers:
+            if previous and number != previous + 1:
+                why = "missing: its messages and definitions are lost"
+                self._damaged(Damage(segment_name(previous + 1), 0, why))
+                for gone in range(previous + 1, number):
+                    self.found.segments.append((gone, 0))
+            previous = number
+            self._read_segment(number, number == numbers[-1])
+
+    def _damaged(self, damage: Damage) -> None:
+        self.found.damage.append(damage)
+        self.found.is_clean = False
+
+    def _read_segment(self, number: int, is_last: bool) -> None:
+        name = segment_name(number)
+        data = self._disk.read(name, 0, self._disk.size(name))
+        self._segment = number
+        header_is_good = True
+        try:
+            blocks.check_file_header(name, data, blocks.SEGMENT, number)
+        except Damage as damage:
+            header_is_good = False
+            if not is_last:
+                self._damaged(damage)
+        scan = Scan(data)
+        if not header_is_good and is_last and not scan.blocks:
+            self.found.is_clean = False
+            self.found.useless.append(name)  # its creation was cut short
+            return
+        for start, end in scan.bad:
+            self._set_aside(Damage(name, start, "damaged"), end)
+        if scan.torn:
+            self.found.is_clean = False
+            if not is_last:
+                self._set_aside(Damage(name, scan.end, "damaged"), len(data))
+        if is_last and scan.end < len(data):
+            self.found.torn.append((name, scan.end))
+        for block in scan.blocks:
+            self.found.last_group = max(self.found.last_group, block.group)
+            self._replay_block(name, block.records, block.offset)
+        self.found.segments.append((number, scan.end))
+
+    def _set_aside(self, damage: Damage, end: int) -> None:
+        self._damaged(damage)
+        self.found.quarantine.append((damage.name, damage.offset, end))
+
+    def _replay_block(self, name: str, data: bytes, offset: int) -> None:
+        at = 0
+        while at < len(data):
+            if at + records.RECORD_HEADER_BYTES > len(data):
+                self._damaged(Damage(name, offset, "a record that ends early"))
+                return
+            kind = data[at]
+            length: int = read_i32_be(data, at + 1)
+            start = at + records.RECORD_HEADER_BYTES
+            at = start + length
+            if length < 0 or at > len(data):
+                self._damaged(Damage(name, offset, "a record that runs past its block"))
+                return
+            try:
+                self._replay(kind, data, start, at)
+            except (Corrupt, tables.Malformed) as error:
+                self._damaged(Damage(name, offset, str(error)))
+
+    def _replay(self, kind: int, data: bytes, start: int, end: int) -> None:
+        if kind == records.PUBLISHED:
+            self._replay_published(data, start, end)
+        elif kind == records.SETTLED:
+            self._replay_settled(*records.decode_range(data[start:end]))
+        elif kind == records.DEFINED:
+            table, _ = tables.decode_table(data, start, end)
+            self._replay_defined(table)
+        elif kind == records.PAGE_SETTLED:
+            number, first, last = records.decode_range(data[start:end])
+            file = self.found.files.get(number)
+            if file is not None:
+                _settle(file, first, last)
+        elif kind == records.REDELIVERED:
+            queue_id, first, last = records.decode_range(data[start:end])
+            for seq in range(first, last + 1):
+                self.found.redelivered[queue_id, seq] = True
+        elif kind == records.SNAPSHOT:
+            self._begin_snapshot()
+        elif kind == records.SNAPSHOT_END:
+            self._known = {}
+        elif kind == records.CLEAN:
+            self.found.is_clean = not self.found.damage
+            return
+        else:
+            raise Corrupt(f"a record of unknown kind {kind}")
+        if kind != records.REDELIVERED:
+            self.found.is_clean = False
+
+    def _replay_published(self, data: bytes, start: int, end: int) -> None:
+        count = data[start] << 8 | data[start + 1]
+        at = start + 2 + 12 * count
+        message: Message | None = None
+        redelivered = False
+        for place in range(start + 2, at, 12):
+            queue_id: int = read_i32_be(data, place)
+            queue = self.found.queues.get(queue_id)
+            if queue is None:
+                continue
+            if message is None:
+                message, redelivered = records.decode_message(data, at, end, self._addresses)
+            seq: int = read_i64_be(data, place + 4)
+            entry = Entry(message, seq)
+            entry.redelivered = redelivered
+            entry.segment = self._segment
+            queue.entries[seq] = entry
+            queue.saw(seq)
+
+    def _replay_settled(self, queue_id: int, first: int, last: int) -> None:
+        queue = self.found.queues.get(queue_id)
+        if queue is None:
+            return
+        queue.saw(last)
+        if last - first > len(queue.entries):
+            for seq in [seq for seq in queue.entries if first <= seq <= last]:
+                del queue.entries[seq]
+        else:
+            for seq in range(first, last + 1):
+                queue.entries.pop(seq, None)
+        for file in self._files_of.get(queue_id, []):
+            if first <= file.last_seq and last >= file.first_seq:
+                _settle(file, max(first, file.first_seq), min(last, file.last_seq))
+
+    # -- definitions ------------------------------------------------------------------------------
+
+    def _begin_snapshot(self) -> None:
+        """What follows, in the same block, is complete: queues that it lacks are gone."""
+        self._known = self.found.queues
+        self.found.queues = {}
+        self.found.exchanges = {}
+        self.found.bindings = {}
+
+    def _replay_defined(self, table: Table) -> None:
+        found = self.found
+        op = _text(table, "op")
+        if op == definitions.LAST_QUEUE_ID:
+            found.last_queue_id = max(found.last_queue_id, _number(table, "id"))
+        elif op == definitions.QUEUE_DECLARED:
+            self._replay_queue_declared(table)
+        elif op == definitions.QUEUE_DELETED:
+            queue = found.queues.pop(_number(table, "id"), None)
+            if queue is not None:
+                vhost, name = _text(queue.definition, "vhost"), _text(queue.definition, "name")
+                self._drop_bindings(vhost, True, name)
+        elif op == definitions.EXCHANGE_DECLARED:
+            found.exchanges[_text(table, "vhost"), _text(table, "name")] = table
+        elif op == definitions.EXCHANGE_DELETED:
+            vhost, name = _text(table, "vhost"), _text(table, "name")
+            found.exchanges.pop((vhost, name), None)
+            self._drop_bindings(vhost, False, name)
+        elif op == definitions.BOUND:
+            found.bindings[_binding_key(table)] = table
+        elif op == definitions.UNBOUND:
+            found.bindings.pop(_binding_key(table), None)
+        else:
+            raise Corrupt(f"a definition of unknown kind {op}")
+
+    def _replay_queue_declared(self, table: Table) -> None:
+        queue_id = _number(table, "id")
+        self.found.last_queue_id = max(self.found.last_queue_id, queue_id)
+        queue = RecoveredQueue(table)
+        known = self.found.queues.get(queue_id) or self._known.get(queue_id)
+        if known is not None:
+            queue.entries = known.entries
+            queue.next_seq = max(queue.next_seq, known.next_seq)
+        self.found.queues[queue_id] = queue
+
+    def _drop_bindings(self, vhost: str, is_queue: bool, name: str) -> None:
+        """Forget the bindings of a queue, or from and to an exchange, that was deleted."""
+        doomed: list[bytes] = []
+        for key, table in self.found.bindings.items():
+            if _text(table, "vhost") != vhost:
+                continue
+            leads_here = (
+                flag_of(table, "to-queue") == is_queue and _text(table, "destination") == name
+            )
+            if leads_here or (not is_queue and _text(table, "source") == name):
+                doomed.append(key)
+        for key in doomed:
+            del self.found.bindings[key]
+
+    # -- page files -------------------------------------------------------------------------------
+
+    def _read_page_files(self, names: list[str]) -> None:
+        for name in names:
+            if not name.startswith(pages.NAME):
+                continue
+            number, queue_id = [int(part) for part in name[len(pages.NAME) :].split("-")]
+            self._read_page_file(name, number, queue_id)
+
+    def _read_page_file(self, name: str, number: int, queue_id: int) -> None:
+        """Read the heads of a file's pages."""
+        size = self._disk.size(name)
+        try:
+            header = self._disk.read(name, 0, blocks.FILE_HEADER_BYTES)
+            if not header:
+                self.found.useless.append(name)
+                return
+            blocks.check_file_header(name, header, blocks.PAGE_FILE, number)
+        except Damage as damage:
+            self._set_aside(damage, size)
+            return
+        at = blocks.FILE_HEADER_BYTES
+        file: PageFile | None = None
+        found: list[StoredPage] = []
+        while at < size:
+            head = self._disk.read(name, at, _HEAD_BYTES)
+            length = int.from_bytes(head[8:12], "big") + blocks.BLOCK_HEADER_BYTES
+            if head[:4] != blocks.MAGIC or at + length > size or len(head) < _HEAD_BYTES:
+                if head.count(0) != len(head) and head[:4] != blocks.MAGIC:
+                    self._set_aside(Damage(name, at, "no page where one should be"), size)
+                break  # a torn write otherwise: the journal still has what it held
+            page_header = PageHeader(head[blocks.BLOCK_HEADER_BYTES :])
+            if file is None:
+                file = PageFile(number, queue_id, True, page_header.first_seq)
+            file.last_seq = page_header.last_seq
+            page = StoredPage(file, at, length, page_header.persistent, 0, b"", True)
+            page.first_seq = page_header.first_seq
+            page.last_seq = page_header.last_seq
+            page.group = int.from_bytes(head[12:20], "big")
+            found.append(page)
+            at += length
+        if file is None:
+            self.found.useless.append(name)
+            return
+        file.size = at
+        self.found.files[number] = file
+        self._files_of.setdefault(queue_id, []).append(file)
+        self.found.pages.setdefault(queue_id, []).extend(found)
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        """Bring journal and pages together, and sort out what nothing needs."""
+        found = self.found
+        for number in list(found.files):
+            if found.files[number].queue_id not in found.queues:
+                found.useless.append(found.files.pop(number).name)
+        for queue_id in list(found.pages):
+            queue = found.queues.get(queue_id)
+            if queue is None:
+                del found.pages[queue_id]
+            else:
+                found.pages[queue_id] = self._join(found.pages[queue_id], queue)
+        for number in list(found.files):
+            if found.files[number].live == 0:
+                found.useless.append(found.files.pop(number).name)
+        self._mark_redelivered()
+
+    def _join(self, stored: list[StoredPage], queue: RecoveredQueue) -> list[StoredPage]:
+        """Return the pages of a queue that have something live, in order.
+
+        Entries that a page and the journal both have are left to the page.
+        """
+        stored.sort(key=_first_seq_of)
+        kept: list[StoredPage] = []
+        for page in stored:
+            queue.saw(page.last_seq)
+            live = self._live_of(page)
+            if live is not None:
+                kept.append(live)
+                live.file.live += live.count
+        starts = [page.first_seq for page in kept]
+        for seq in list(queue.entries):
+            place = bisect_right(starts, seq) - 1
+            if place >= 0 and seq <= kept[place].last_seq:
+                if not kept[place].file.is_settled(seq):
+                    del queue.entries[seq]
+        return kept
+
+    def _live_of(self, page: StoredPage) -> StoredPage | None:
+        """Return a page as it counts now, None if nothing of it does.
+
+        A page of a group that the journal knows was synced, and one of which nothing is settled is
+        counted by its head alone; the others are read.
+        """
+        file = page.file
+        count = page.count
+        is_safe = page.group <= self.found.last_group
+        if not is_safe or file.any_settled(page.first_seq, page.last_seq):
+            data = self._disk.read(file.name, page.offset, page.length)
+            block = blocks.block_at(data, 0)
+            if block is None:
+                if is_safe:
+                    self._damaged(Damage(file.name, page.offset, "a damaged page"))
+                    file.is_damaged = True
+                return None
+            count = len(pages.decode_page(block.records, page, self._addresses))
+        if count == 0:
+            return None
+        live = StoredPage(file, page.offset, page.length, count, 0, b"", True)
+        live.first_seq = page.first_seq
+        live.last_seq = page.last_seq
+        return live
+
+    def _mark_redelivered(self) -> None:
+        """After a crash everything may have been delivered; after a clean stop it is known what."""
+        found = self.found
+        for queue_id, queue in found.queues.items():
+            for seq, entry in queue.entries.items():
+                if not found.is_clean or (queue_id, seq) in found.redelivered:
+                    entry.redelivered = True
+        for file in found.files.values():
+            file.all_redelivered = not found.is_clean
+        for queue_id, seq in found.redelivered:
+            for file in self._files_of.get(queue_id, []):
+                if file.first_seq <= seq <= file.last_seq:
+                    file.redelivered[seq] = True
+
+
+def _settle(file: PageFile, first: int, last: int) -> None:
+    for seq in range(first, last + 1):
+        file.settle(seq)
+
+
+def _first_seq_of(page: StoredPage) -> int:
+    return page.first_seq
+
+
+def _number_in(name: str) -> int:
+    return int(name[len(SEGMENT_NAME) :])
+
+
+def _binding_key(table: Table) -> bytes:
+    """What tells a binding from others: all of its definition but the op, in a fixed order."""
+    ordered: Table = {name: table[name] for name in sorted(table) if name != "op"}
+    arguments = arguments_of(table)
+    ordered["arguments"] = tables.table({name: arguments[name] for name in sorted(arguments)})
+    return tables.encode_table(ordered)

@@ -1,0 +1,132 @@
+"""From what recovery found to a broker that goes on with it."""
+
+from typing import Final
+
+from amqpd.core.backlog import Backlog
+from amqpd.core.consumer import Entry
+from amqpd.core.exchange import Binding
+from amqpd.core.ports import Page
+from amqpd.core.vhost import QueueIds, VHost
+from amqpd.store.journal import StoreJournal
+from amqpd.store.recovery import QUARANTINE_NAME, Recovered, RecoveredQueue, arguments_of, flag_of
+from amqpd.store.volume import CREATE, DELETE, SYNC, SYNC_DIRECTORY, TRUNCATE, WRITE, Disk, Group
+from amqpd.wire import tables
+from amqpd.wire.tables import Table
+
+
+class Restorer:
+    """Puts recovered definitions and messages into vhosts; the journal is muted meanwhile."""
+
+    def __init__(
+        self, found: Recovered, journal: StoreJournal, vhosts: dict[str, VHost], ids: QueueIds
+    ) -> None:
+        self._found: Final = found
+        self._journal: Final = journal
+        self._vhosts: Final = vhosts
+        self._ids: Final = ids
+
+    def vhost_names(self) -> list[str]:
+        """The vhosts that recovered things belong to, which must exist before `restore`."""
+        names: dict[str, bool] = {}
+        for vhost, _ in self._found.exchanges:
+            names[vhost] = True
+        for queue in self._found.queues.values():
+            names[tables.text(queue.definition["vhost"])] = True
+        return list(names)
+
+    def restore(self) -> None:
+        """Rebuild everything, and let the journal begin its next segment."""
+        found, journal = self._found, self._journal
+        for number, size in found.segments:
+            journal.adopt_segment(number, size)
+        for file in found.files.values():
+            journal.adopt_file(file)
+        self._ids.last = max(self._ids.last, found.last_queue_id)
+        for table in found.exchanges.values():
+            self._restore_exchange(table)
+        for queue_id, queue in found.queues.items():
+            self._restore_queue(queue_id, queue)
+        for table in found.bindings.values():
+            self._restore_binding(table)
+        following = found.segments[-1][0] + 1 if found.segments else 1
+        journal.attach(self._vhosts, self._ids)
+        journal.begin_writing(found.last_group, following)
+
+    def _restore_exchange(self, table: Table) -> None:
+        vhost = self._vhosts[tables.text(table["vhost"])]
+        vhost.declare_exchange(
+            tables.text(table["name"]),
+            tables.text(table["kind"]),
+            durable=True,
+            auto_delete=flag_of(table, "auto-delete"),
+            internal=flag_of(table, "internal"),
+            arguments=arguments_of(table),
+        )
+
+    def _restore_queue(self, queue_id: int, recovered: RecoveredQueue) -> None:
+        table = recovered.definition
+        vhost = self._vhosts[tables.text(table["vhost"])]
+        name = tables.text(table["name"])
+        vhost.declare_queue(
+            name,
+            durable=True,
+            owner=0,
+            auto_delete=flag_of(table, "auto-delete"),
+            arguments=arguments_of(table),
+            queue_id=queue_id,
+        )
+        queue = vhost.queues[name]
+        queue.next_seq = recovered.next_seq
+        for entry in recovered.entries.values():
+            self._journal.keep(entry)
+        pages = self._found.pages.get(queue_id, [])
+        first = pages[0].first_seq if pages else recovered.next_seq
+        entries = sorted(recovered.entries.values(), key=_seq_of)
+        before = [entry for entry in entries if entry.seq < first]
+        after = entries[len(before) :]
+        adopt(queue.backlog, before, list(pages), after)
+
+    def _restore_binding(self, table: Table) -> None:
+        vhost = self._vhosts[tables.text(table["vhost"])]
+        source = vhost.exchanges.get(tables.text(table["source"]))
+        destination, key = tables.text(table["destination"]), tables.text(table["key"])
+        if source is None:
+            return
+        arguments = arguments_of(table)
+        if flag_of(table, "to-queue"):
+            queue = vhost.queues.get(destination)
+            if queue is not None:
+                vhost.bind(Binding(source, key, arguments, queue=queue))
+        else:
+            exchange = vhost.exchanges.get(destination)
+            if exchange is not None:
+                vhost.bind(Binding(source, key, arguments, exchange=exchange))
+
+
+def adopt(backlog: Backlog, before: list[Entry], pages: list[Page], after: list[Entry]) -> None:
+    """Fill an empty backlog."""
+    if before or pages or after:
+        backlog.adopt(before, pages, after)
+
+
+def _seq_of(entry: Entry) -> int:
+    return entry.seq
+
+
+def mend(found: Recovered, disk: Disk) -> None:
+    """Cut torn writes off, set damage aside, and delete what nothing needs."""
+    group = Group(0, 0)
+    for name, offset, end in found.quarantine:
+        aside = f"{QUARANTINE_NAME}{name}-{offset}"
+        group.add(CREATE, aside)
+        group.add(WRITE, aside, 0, disk.read(name, offset, end - offset))
+        group.add(SYNC, aside)
+    for name, length in found.torn:
+        group.add(TRUNCATE, name, length)
+        group.add(SYNC, name)
+    if found.quarantine:
+        group.add(SYNC_DIRECTORY)
+    for name in found.useless:
+        group.add(DELETE, name)
+    group.add(SYNC_DIRECTORY)
+    group.run(disk, True)
