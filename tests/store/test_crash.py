@@ -1,7 +1,7 @@
 """Crashes of a broker on a simulated disk: nothing promised is lost, nothing settled comes back.
 
 What a world does is told by its seed alone (see `crash_world`). `--crash-seeds=N` runs N of them,
-`--crash-seed=S` one. Some short worlds crash in every single operation of the disk.
+`--store-seed=S` one. Some short worlds crash in every single operation of the disk.
 """
 
 import pytest
@@ -16,7 +16,7 @@ PLACES = 60  # operations in which a world of those crashes, at most
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Cut the seeds into batches, so that a failure is seen early."""
     if "seeds" in metafunc.fixturenames:
-        one = metafunc.config.getoption("--crash-seed")
+        one = metafunc.config.getoption("--store-seed")
         count = metafunc.config.getoption("--crash-seeds")
         batches = [range(start, min(start + BATCH, count)) for start in range(0, count, BATCH)]
         if one is not None:
@@ -32,9 +32,10 @@ def run(seed: int, crash_at: int = 0, kill: bool = False) -> World:
         world.run()
     except Exception as error:
         if crash_at:
-            again = f'python -c "from tests.store.test_crash import run; run({seed}, {crash_at}, {kill})"'
+            call = f"from tests.store.test_crash import run; run({seed}, {crash_at}, {kill})"
+            again = f'python -c "{call}"'
         else:
-            again = f"python -m pytest tests/store/test_crash.py --crash-seed={seed}"
+            again = f"python -m pytest tests/store/test_crash.py --store-seed={seed}"
         raise AssertionError(f"{type(error).__name__}: {error}\nagain: {again}") from error
     return world
 
