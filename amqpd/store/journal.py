@@ -456,7 +456,7 @@ class StoreJournal(Journal):
             segment.size += len(data)
         else:
             group.add(SYNC, segment.name)
-        if segment.size >= self._segment_bytes:
+        if segment.size >= self._segment_bytes and not self._is_stopping:
             following = Segment(segment.number + 1)
             self._segments.append(following)
             self.segment = following.number
