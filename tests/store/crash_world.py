@@ -58,6 +58,10 @@ class Swarm:
             self.weights["purge"] = min(self.weights["purge"], 1) * 0.3
 
 
+# Held by a transaction: a message, or a delivery with how it is settled and its tag.
+Held = Posted | tuple[Copy, str, int]
+
+
 class World:
     """See the module. With `crash_at` the machine stops in that operation of the first life."""
 
@@ -127,7 +131,7 @@ class World:
         client.say(TX, commands.Tx.Select, nothing)
         self.unconfirmed: dict[int, Posted] = {}
         self.published = 0
-        self.held: list[Any] = []
+        self.held: list[Held] = []
         self.acked: list[Copy] = []
         self.outstanding: dict[int, dict[int, Copy]] = {TX: {}, CONSUME: {}, GET: {}}
         self.consuming: dict[str, Thing] = {}
@@ -444,7 +448,7 @@ class World:
         for each in taken:
             copy = outstanding.pop(each)
             if channel == TX:
-                self.held.append((copy, how))
+                self.held.append((copy, how, each))
             elif how != "requeue":
                 self._settle(copy)
         fields = {"delivery_tag": tag, "multiple": multiple}
@@ -475,10 +479,8 @@ class World:
             return
         held, self.held = self.held, []
         if rng.random() < 0.2:
-            self.outstanding[TX] = {}  # they are outstanding again; nobody settles them
-            self.given_up = [one for one in held if isinstance(one, tuple)]
-            self.held = []
-            self._stray(held)
+            for copy, _, tag in (one for one in held if isinstance(one, tuple)):
+                self.outstanding[TX][tag] = copy
             self.client.say(TX, commands.Tx.Rollback, nothing)
             return
         posts = [one for one in held if isinstance(one, Posted)]
@@ -486,9 +488,8 @@ class World:
             for copy in posted.copies:
                 copy.order = self._next()
                 copy.queue.copies.append(copy)
-        acked = [
-            copy for copy, how in (o for o in held if isinstance(o, tuple)) if how != "requeue"
-        ]
+        settled = [one for one in held if isinstance(one, tuple)]
+        acked = [copy for copy, how, _ in settled if how != "requeue"]
         commit = Committed(posts, acked)
         self.oracle.committed.append(commit)
         for copy in acked:
@@ -505,13 +506,6 @@ class World:
         self._accept(posted)
         for copy in posted.copies:
             copy.queue.copies.remove(copy)
-
-    def _stray(self, held: list[Any]) -> None:
-        """Keep what a rollback gave back out of purges: it is unacked to the end of this life."""
-        base = -self._next()
-        for place, one in enumerate(held):
-            if isinstance(one, tuple):
-                self.outstanding.setdefault(0, {})[base * 1000 - place] = one[0]
 
     # -- after a life ------------------------------------------------------------------------------
 
