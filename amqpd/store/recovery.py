@@ -7,6 +7,7 @@ with the journal and not with what waits.
 | found | what is done |
 |---|---|
 | nothing good behind the last block of the last segment | a torn write: it is cut off |
+| pages of the last group | they may be torn, and the journal has all of it: they are cut off |
 | a bad stretch before a good block | damage: quarantined and reported, the rest is used |
 | a segment missing between two others | the same: it is reported, the rest is used |
 | a bad page head | the file's pages from there on are lost, reported; the file is kept |
@@ -146,7 +147,7 @@ class Recovery:
             blocks.check_file_header(name, data, blocks.SEGMENT, number)
         except Damage as damage:
             header_is_good = False
-            if not is_last:
+            if not is_last or Scan(data).blocks:
                 self._damaged(damage)
         scan = Scan(data)
         if not header_is_good and is_last and not scan.blocks:
@@ -363,6 +364,7 @@ class Recovery:
     def _finish(self) -> None:
         """Bring journal and pages together, and sort out what nothing needs."""
         found = self.found
+        self._cut_unsafe_pages()
         for number in list(found.files):
             if found.files[number].queue_id not in found.queues:
                 found.useless.append(found.files.pop(number).name)
@@ -376,6 +378,29 @@ class Recovery:
             if found.files[number].live == 0:
                 found.useless.append(found.files.pop(number).name)
         self._mark_redelivered()
+
+    def _cut_unsafe_pages(self) -> None:
+        """Leave the pages of the last group to the journal, which still has all that they hold.
+
+        They may be torn; and half of a transaction may be on one whose other half, or all of it,
+        is missing in the journal. No segment goes before a later group than its pages' is there.
+        """
+        found = self.found
+        for queue_id, stored in found.pages.items():
+            kept: list[StoredPage] = []
+            cut: dict[int, bool] = {}
+            for page in stored:
+                file = page.file
+                if file.number in cut:
+                    continue
+                if page.group >= found.last_group:
+                    cut[file.number] = True
+                    found.torn.append((file.name, page.offset))
+                    file.size = page.offset
+                else:
+                    kept.append(page)
+                    file.last_seq = page.last_seq
+            found.pages[queue_id] = kept
 
     def _join(self, stored: list[StoredPage], queue: RecoveredQueue) -> list[StoredPage]:
         """Return the pages of a queue that have something live, in order.
@@ -401,19 +426,16 @@ class Recovery:
     def _live_of(self, page: StoredPage) -> StoredPage | None:
         """Return a page as it counts now, None if nothing of it does.
 
-        A page of a group that the journal knows was synced, and one of which nothing is settled is
-        counted by its head alone; the others are read.
+        A page of which nothing is settled is counted by its head alone; the others are read.
         """
         file = page.file
         count = page.count
-        is_safe = page.group <= self.found.last_group
-        if not is_safe or file.any_settled(page.first_seq, page.last_seq):
+        if file.any_settled(page.first_seq, page.last_seq):
             data = self._disk.read(file.name, page.offset, page.length)
             block = blocks.block_at(data, 0)
             if block is None:
-                if is_safe:
-                    self._damaged(Damage(file.name, page.offset, "a damaged page"))
-                    file.is_damaged = True
+                self._damaged(Damage(file.name, page.offset, "a damaged page"))
+                file.is_damaged = True
                 return None
             count = len(pages.decode_page(block.records, page, self._addresses))
         if count == 0:
