@@ -69,7 +69,7 @@ class Recovered:
         self.quarantine: list[tuple[str, int, int]] = []  # (file, offset, end) to set aside
         self.last_group = 0
         self.is_clean = True
-        self.redelivered: dict[tuple[int, int], bool] = {}
+        self.redelivered: dict[int, list[tuple[int, int]]] = {}  # by queue id: (first, last seq)
 
 
 def _text(table: Table, key: str) -> str:
@@ -204,8 +204,7 @@ class Recovery:
                 _settle(file, first, last)
         elif kind == records.REDELIVERED:
             queue_id, first, last = records.decode_range(data[start:end])
-            for seq in range(first, last + 1):
-                self.found.redelivered[queue_id, seq] = True
+            self.found.redelivered.setdefault(queue_id, []).append((first, last))
         elif kind == records.SNAPSHOT:
             self._begin_snapshot()
         elif kind == records.SNAPSHOT_END:
@@ -448,15 +447,33 @@ class Recovery:
     def _mark_redelivered(self) -> None:
         """After a crash everything may have been delivered; after a clean stop it is known what."""
         found = self.found
-        for queue_id, queue in found.queues.items():
-            for seq, entry in queue.entries.items():
-                if not found.is_clean or (queue_id, seq) in found.redelivered:
+        if not found.is_clean:
+            for queue in found.queues.values():
+                for entry in queue.entries.values():
                     entry.redelivered = True
-        for file in found.files.values():
-            file.all_redelivered = not found.is_clean
-        for queue_id, seq in found.redelivered:
-            for file in self._files_of.get(queue_id, []):
-                if file.first_seq <= seq <= file.last_seq:
+            for file in found.files.values():
+                file.all_redelivered = True
+            return
+        for queue_id, ranges in found.redelivered.items():
+            known = found.queues.get(queue_id)
+            if known is not None:
+                _mark(known.entries, ranges, self._files_of.get(queue_id, []))
+
+
+def _mark(entries: dict[int, Entry], ranges: list[tuple[int, int]], files: list[PageFile]) -> None:
+    """Mark as delivered before what is in these ranges; one that is a whole file stays one."""
+    for first, last in ranges:
+        if last - first > len(entries):
+            seqs = [seq for seq in entries if first <= seq <= last]
+        else:
+            seqs = [seq for seq in range(first, last + 1) if seq in entries]
+        for seq in seqs:
+            entries[seq].redelivered = True
+        for file in files:
+            if first <= file.first_seq and last >= file.last_seq:
+                file.all_redelivered = True
+            else:
+                for seq in range(max(first, file.first_seq), min(last, file.last_seq) + 1):
                     file.redelivered[seq] = True
 
 

@@ -51,6 +51,8 @@ class Restorer:
         following = found.segments[-1][0] + 1 if found.segments else 1
         journal.attach(self._vhosts, self._ids)
         journal.begin_writing(found.last_group, following)
+        for queue_id, queue in found.queues.items():
+            self._fill(queue_id, queue)
 
     def _restore_exchange(self, table: Table) -> None:
         vhost = self._vhosts[tables.text(table["vhost"])]
@@ -79,12 +81,35 @@ class Restorer:
         queue.next_seq = recovered.next_seq
         for entry in recovered.entries.values():
             self._journal.keep(entry)
-        pages = self._found.pages.get(queue_id, [])
-        first = pages[0].first_seq if pages else recovered.next_seq
+
+    def _fill(self, queue_id: int, recovered: RecoveredQueue) -> None:
+        """Put what waits into a queue, in order.
+
+        What lies between two pages was in memory, behind pages that had been read: it is paged out
+        now, since a backlog has nothing in memory between its pages.
+        """
+        table = recovered.definition
+        vhost = self._vhosts[tables.text(table["vhost"])]
+        queue = vhost.queues[tables.text(table["name"])]
         entries = sorted(recovered.entries.values(), key=_seq_of)
-        before = [entry for entry in entries if entry.seq < first]
-        after = entries[len(before) :]
-        adopt(queue.backlog, before, list(pages), after)
+        stored = self._found.pages.get(queue_id, [])
+        pages: list[Page] = []
+        before: list[Entry] = []
+        at = 0
+        for page in stored:
+            between: list[Entry] = []
+            while at < len(entries) and entries[at].seq < page.first_seq:
+                between.append(entries[at])
+                at += 1
+            if not pages:
+                before = between
+            elif between:
+                pages.append(self._journal.page_out(queue_id, True, between))
+            pages.append(page)
+        if stored:
+            adopt(queue.backlog, before, pages, entries[at:])
+        else:
+            adopt(queue.backlog, entries, pages, [])
 
     def _restore_binding(self, table: Table) -> None:
         vhost = self._vhosts[tables.text(table["vhost"])]
