@@ -72,13 +72,19 @@ class Backlog:
                 self._lengthen()
 
     def _lengthen(self) -> None:
-        """Become a long queue: keep a page's worth at the head, make the rest the tail."""
+        """Become a long queue: keep a page's worth at the head, make the rest the tail.
+
+        Entries that came from a page stay as well: a second page of them would be the only place
+        that has them, and a page is safe only with the group after its own (see the store).
+        """
         kept: i64 = self._head
         kept_bytes: i64 = 0
         end: i64 = len(self._fresh)
-        while kept < end and kept_bytes < PAGE_BYTES:
+        while kept < end:
             entry = self._fresh[kept]
             assert entry is not None
+            if kept_bytes >= PAGE_BYTES and entry.segment >= 0:
+                break
             kept_bytes += entry.message.body_bytes + ENTRY_BYTES
             kept += 1
         for entry in self._fresh[kept:]:
