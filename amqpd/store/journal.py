@@ -134,7 +134,10 @@ class StoreJournal(Journal):
         """Take over an old page file; no more pages go to it."""
         self._files[file.number] = file
         self._files_of.setdefault(file.queue_id, []).append(file)
-        self._last_file = max(self._last_file, file.number)
+
+    def begin_files_after(self, number: int) -> None:
+        """Give new page files higher numbers: older segments may tell what of those is settled."""
+        self._last_file = number
 
     def keep(self, entry: Entry) -> None:
         """Count a recovered entry as live in the segment or page file that it names."""
@@ -457,11 +460,13 @@ class StoreJournal(Journal):
             self._open_segment(group, segment)
             group.add(SYNC, segment.name)
             group.add(SYNC_DIRECTORY)
+        has_records = len(self._out) > 0
         # also an empty block: recovery is to know that all before this group is safe
         data = self._sealed(group.number)
         group.add(WRITE_SYNCED, segment.name, segment.size, data)
         segment.size += len(data)
-        if segment.size >= self._segment_bytes and not self._is_stopping:
+        is_full = segment.size >= self._segment_bytes and has_records
+        if is_full and not self._is_stopping:
             following = Segment(segment.number + 1)
             self._segments.append(following)
             self.segment = following.number

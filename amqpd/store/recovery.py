@@ -60,6 +60,7 @@ class Recovered:
         self.exchanges: dict[tuple[str, str], Table] = {}
         self.bindings: dict[bytes, Table] = {}
         self.last_queue_id = 0
+        self.last_file = 0  # highest number of a page file that anything names
         self.segments: list[tuple[int, int]] = []  # (number, bytes of good data)
         self.files: dict[int, PageFile] = {}
         self.pages: dict[int, list[StoredPage]] = {}  # by queue id, in order
@@ -199,6 +200,7 @@ class Recovery:
             self._replay_defined(table)
         elif kind == records.PAGE_SETTLED:
             number, first, last = records.decode_range(data[start:end])
+            self.found.last_file = max(self.found.last_file, number)
             file = self.found.files.get(number)
             if file is not None:
                 _settle(file, first, last)
@@ -248,8 +250,7 @@ class Recovery:
             for seq in range(first, last + 1):
                 queue.entries.pop(seq, None)
         for file in self._files_of.get(queue_id, []):
-            if first <= file.last_seq and last >= file.first_seq:
-                _settle(file, max(first, file.first_seq), min(last, file.last_seq))
+            _settle(file, first, last)
 
     # -- definitions ------------------------------------------------------------------------------
 
@@ -316,6 +317,7 @@ class Recovery:
             if not name.startswith(pages.NAME):
                 continue
             number, queue_id = [int(part) for part in name[len(pages.NAME) :].split("-")]
+            self.found.last_file = max(self.found.last_file, number)
             self._read_page_file(name, number, queue_id)
 
     def _read_page_file(self, name: str, number: int, queue_id: int) -> None:
@@ -323,7 +325,7 @@ class Recovery:
         size = self._disk.size(name)
         try:
             header = self._disk.read(name, 0, blocks.FILE_HEADER_BYTES)
-            if not header:
+            if len(header) < blocks.FILE_HEADER_BYTES:  # its creation was cut short
                 self.found.useless.append(name)
                 return
             blocks.check_file_header(name, header, blocks.PAGE_FILE, number)
@@ -478,7 +480,8 @@ def _mark(entries: dict[int, Entry], ranges: list[tuple[int, int]], files: list[
 
 
 def _settle(file: PageFile, first: int, last: int) -> None:
-    for seq in range(first, last + 1):
+    """Settle what a file has of a range."""
+    for seq in range(max(first, file.first_seq), min(last, file.last_seq) + 1):
         file.settle(seq)
 
 

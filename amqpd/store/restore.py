@@ -7,7 +7,7 @@ from amqpd.core.consumer import Entry
 from amqpd.core.exchange import Binding
 from amqpd.core.ports import Page
 from amqpd.core.vhost import QueueIds, VHost
-from amqpd.store.journal import StoreJournal
+from amqpd.store.journal import StoreJournal, segment_name
 from amqpd.store.recovery import QUARANTINE_NAME, Recovered, RecoveredQueue, arguments_of, flag_of
 from amqpd.store.volume import CREATE, DELETE, SYNC, SYNC_DIRECTORY, TRUNCATE, WRITE, Disk, Group
 from amqpd.wire import tables
@@ -39,6 +39,7 @@ class Restorer:
         found, journal = self._found, self._journal
         for number, size in found.segments:
             journal.adopt_segment(number, size)
+        journal.begin_files_after(found.last_file)
         for file in found.files.values():
             journal.adopt_file(file)
         self._ids.last = max(self._ids.last, found.last_queue_id)
@@ -149,6 +150,9 @@ def mend(found: Recovered, disk: Disk) -> None:
     for name, length in found.torn:
         group.add(TRUNCATE, name, length)
         group.add(SYNC, name)
+    if found.segments and found.segments[-1][1]:
+        # what a killed broker had written is used, and must not be lost to a later power loss
+        group.add(SYNC, segment_name(found.segments[-1][0]))
     if found.quarantine:
         group.add(SYNC_DIRECTORY)
     for name in found.useless:
