@@ -116,7 +116,7 @@ class Recovery:
     def read(self) -> Recovered:
         """Read everything. Raises FutureFormat and OSError; damage is in the result."""
         names = self._disk.names()
-        numbers = sorted([_number_in(name) for name in names if name.startswith(SEGMENT_NAME)])
+        numbers = sorted([_number_in(name) for name in names if _is_segment(name)])
         self._read_page_files(names)
         self._read_segments(numbers)
         self._finish()
@@ -314,9 +314,12 @@ class Recovery:
 
     def _read_page_files(self, names: list[str]) -> None:
         for name in names:
-            if not name.startswith(pages.NAME):
+            parts = name[len(pages.NAME) :].split("-")
+            if not name.startswith(pages.NAME) or len(parts) != 2:
                 continue
-            number, queue_id = [int(part) for part in name[len(pages.NAME) :].split("-")]
+            if not (parts[0].isdecimal() and parts[1].isdecimal()):
+                continue
+            number, queue_id = int(parts[0]), int(parts[1])
             self.found.last_file = max(self.found.last_file, number)
             self._read_page_file(name, number, queue_id)
 
@@ -343,6 +346,10 @@ class Recovery:
                     self._set_aside(Damage(name, at, "no page where one should be"), size)
                 break  # a torn write otherwise: the journal still has what it held
             page_header = PageHeader(head[blocks.BLOCK_HEADER_BYTES :])
+            previous = file.last_seq if file is not None else 0
+            if not page_header.is_plausible(queue_id, previous):
+                self._set_aside(Damage(name, at, "a page head that makes no sense"), size)
+                break
             if file is None:
                 file = PageFile(number, queue_id, True, page_header.first_seq)
             file.last_seq = page_header.last_seq
@@ -410,35 +417,38 @@ class Recovery:
         """
         stored.sort(key=_first_seq_of)
         kept: list[StoredPage] = []
+        seqs = sorted(queue.entries)
         for page in stored:
             queue.saw(page.last_seq)
-            live = self._live_of(page)
+            first = bisect_right(seqs, page.first_seq - 1)
+            last = bisect_right(seqs, page.last_seq)
+            live = self._live_of(page, first < last)
             if live is not None:
+                for seq in seqs[first:last]:
+                    if not page.file.is_settled(seq):
+                        del queue.entries[seq]
                 kept.append(live)
                 live.file.live += live.count
-        starts = [page.first_seq for page in kept]
-        for seq in list(queue.entries):
-            place = bisect_right(starts, seq) - 1
-            if place >= 0 and seq <= kept[place].last_seq:
-                if not kept[place].file.is_settled(seq):
-                    del queue.entries[seq]
         return kept
 
-    def _live_of(self, page: StoredPage) -> StoredPage | None:
+    def _live_of(self, page: StoredPage, is_in_journal: bool) -> StoredPage | None:
         """Return a page as it counts now, None if nothing of it does.
 
-        A page of which nothing is settled is counted by its head alone; the others are read.
+        A page of which nothing is settled is counted by its head alone; others are read, and so are
+        those whose entries the journal has too: they are left to a page only if it is good.
         """
         file = page.file
         count = page.count
-        if file.any_settled(page.first_seq, page.last_seq):
+        any_settled = file.any_settled(page.first_seq, page.last_seq)
+        if any_settled or is_in_journal:
             data = self._disk.read(file.name, page.offset, page.length)
             block = blocks.block_at(data, 0)
             if block is None:
                 self._damaged(Damage(file.name, page.offset, "a damaged page"))
                 file.is_damaged = True
                 return None
-            count = len(pages.decode_page(block.records, page, self._addresses))
+            if any_settled:
+                count = len(pages.decode_page(block.records, page, self._addresses))
         if count == 0:
             return None
         live = StoredPage(file, page.offset, page.length, count, 0, b"", True)
@@ -487,6 +497,10 @@ def _settle(file: PageFile, first: int, last: int) -> None:
 
 def _first_seq_of(page: StoredPage) -> int:
     return page.first_seq
+
+
+def _is_segment(name: str) -> bool:
+    return name.startswith(SEGMENT_NAME) and name[len(SEGMENT_NAME) :].isdecimal()
 
 
 def _number_in(name: str) -> int:
