@@ -1,4 +1,4 @@
-"""Writes the directories that a broker of this format leaves (`python -m tests.store.make_fixtures`).
+"""Writes the directories that this format leaves: `python -m tests.store.make_fixtures`.
 
 Only for a new format: a directory that an older version wrote is never written again.
 """
