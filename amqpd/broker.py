@@ -145,9 +145,15 @@ class Broker:
         connection.log_end(why)
 
     def due(self, now_ms: int) -> None:
-        """Do what was to be done by now."""
+        """Do what was to be done by now; what goes wrong with one deadline leaves the others."""
         self._context.now_ms = now_ms
-        self._context.timers.run(now_ms)
+        while True:
+            try:
+                self._context.timers.run(now_ms)
+                return
+            except Exception:
+                fields: dict[str, object] = {"trace": traceback.format_exc()}
+                self._log.event("error", "unexpected exception", fields)
 
     def group_done(self, group: Group, now_ms: int) -> None:
         """Learn that a group of the journal is on disk: what was promised of it is kept now."""
