@@ -206,7 +206,9 @@ class StoreJournal(Journal):
             file.settle(entry.seq)
         entry.segment = 0
         seq = entry.seq
-        if queue_id == self._run_queue and seq == self._run_last + 1:
+        if self.failed:
+            pass  # it will come again after the restart; nothing gathers that cannot be written
+        elif queue_id == self._run_queue and seq == self._run_last + 1:
             self._run_last = seq
         else:
             self._end_run()

@@ -84,7 +84,9 @@ def test_consumers_drain() -> None:
     fail(store)
     store.publish("q", b"four")
     assert not store.try_flush()
+    gathered = store.journal.unsynced_bytes
     assert store.drain("q") == [b"one", b"two", b"three", b"four"]
+    assert store.journal.unsynced_bytes == gathered, "what cannot be written must not pile up"
     assert store.client.closed is None
     store.publish("transient", b"to nowhere", persistent=False)
     assert store.client.closed is None
