@@ -452,7 +452,7 @@ class Life(RuleBasedStateMachine):
         assert self.queue.unacked_count == out
         assert self.queue.backlog.count + out + len(self.settled) == self.published
         if self.queue.backlog.count:
-            assert not any(consumer.room for consumer in self.queue.consumers)
+            assert not any(consumer.room for consumer in self.consumers)
 
 
 TestLife = Life.TestCase
