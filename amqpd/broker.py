@@ -20,6 +20,7 @@ from amqpd.core.ports import Entropy, Journal, Log
 from amqpd.core.vhost import QueueIds, VHost
 from amqpd.limits import Limits
 from amqpd.protocol import connection as states
+from amqpd.session.channel import Channel
 from amqpd.session.connection import Connection
 from amqpd.session.context import Context
 from amqpd.session.dispatch import MethodDispatcher
@@ -177,6 +178,12 @@ class Broker:
         self._throttled = []
         for connection in throttled:
             connection.throttle(False)
+        error = errors.store_failed()
+        for channel in self._context.settlement.abandon():
+            assert isinstance(channel, Channel)
+            waiting = self.connections.get(channel.link.id)
+            if waiting is not None:  # it would wait for ever for what it was promised
+                self.close_connection(waiting, error.code, error.text, self._context.now_ms)
 
     def synced(self, position: int, now_ms: int) -> None:
         """Learn that everything up to a journal position is safe: promises of it are kept now."""

@@ -70,6 +70,7 @@ def test_publishes_and_definitions_are_refused() -> None:
         fail(store)
         store.publish("q", b"lost")
         assert not store.try_flush()
+        store.connect()
         assert store.client.closed is None
         say(store)
         assert store.client.closed is not None
@@ -78,12 +79,29 @@ def test_publishes_and_definitions_are_refused() -> None:
         assert store.confirmed == 3
 
 
+def test_who_waits_for_a_promise_is_told_that_it_will_not_come() -> None:
+    store = Store()
+    fill(store)
+    bystander = store.client
+    store.connect()
+    fail(store)
+    store.publish("q", b"lost")
+    assert not store.try_flush()
+    assert store.client.closed is not None
+    assert store.client.closed.reply_code == 541
+    assert store.client.closed.reply_text == errors.store_failed().text
+    bystander.hear()
+    assert bystander.closed is None
+    assert store.confirmed == 3
+
+
 def test_consumers_drain() -> None:
     store = Store()
     fill(store)
     fail(store)
     store.publish("q", b"four")
     assert not store.try_flush()
+    store.connect()
     gathered = store.journal.unsynced_bytes
     assert store.drain("q") == [b"one", b"two", b"three", b"four"]
     assert store.journal.unsynced_bytes == gathered, "what cannot be written must not pile up"
@@ -114,6 +132,7 @@ def test_a_full_disk_fails_the_store() -> None:
         assert store.confirmed == confirmed + 1
         confirmed = store.confirmed
     assert store.journal.failed and store.confirmed == confirmed
+    store.connect()
     assert len(store.drain("q")) == confirmed + 1
 
 

@@ -46,11 +46,15 @@ class Store:
         self.found: Recovered = Recovery(self.disk).read()
         mend(self.found, self.disk)
         self.broker.restore(self.found)
-        self.client = Client(self.broker)
         self.confirmed = 0
+        self.connect()
+        self.flush()
+
+    def connect(self) -> None:
+        """Go on with a new client."""
+        self.client = Client(self.broker)
         self.client.on_confirm = self._confirmed
         self.client.say(2, commands.Confirm.Select, lambda method: None)
-        self.flush()
 
     def _confirmed(self, method: commands.Basic.Ack) -> None:
         self.confirmed = method.delivery_tag
