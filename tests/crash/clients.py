@@ -209,14 +209,9 @@ class Transactor(Client):
 
 
 class Names:
-    """Durable queues and exchanges: what -ok was promised of each; None = not known.
-
-    purge-ok promises nothing that outlasts a crash before the next sync, as in RabbitMQ; any
-    later promise covers it. `purged` has how many messages of a queue may come back until then.
-    """
+    """Durable queues and exchanges: what -ok was promised of each; None = not known."""
 
     def __init__(self) -> None:
-        self.purged: dict[str, int] = {}
         self.queues: dict[str, int | None] = {f"topo-{i}": -1 for i in range(6)}  # -1 = absent
         self.exchanges: dict[str, bool | None] = {f"topo-{i}": False for i in range(3)}
         self.bindings: dict[tuple[str, str], bool | None] = {}
@@ -249,16 +244,13 @@ class Architect(Client):
         queues[name] = None
         if before < 0:
             assert channel.queue_declare(name, durable=True).method.message_count == 0
-            self.names.purged.clear()
             queues[name] = 0
             return
         choice = self.rng.random()
         if choice < 0.4:
             channel.basic_publish("", name, b"x", properties("x", True), mandatory=True)
-            self.names.purged.clear()
             queues[name] = before + 1
         elif choice < 0.6:
-            self.names.purged[name] = self.names.purged.get(name, 0) + before
             channel.queue_purge(name)
             queues[name] = 0
         else:
@@ -266,7 +258,6 @@ class Architect(Client):
             for pair in bindings:
                 self.names.bindings[pair] = None
             channel.queue_delete(name)
-            self.names.purged.clear()
             queues[name] = -1
             for pair in bindings:
                 del self.names.bindings[pair]

@@ -150,10 +150,9 @@ class Crashes:
             self.ledger.fault("topology", "a transient queue is there after a restart")
         for queue, count in names.queues.items():
             found = _messages(connection, queue)
-            if count is not None and not count <= found <= count + names.purged.get(queue, 0):
+            if count is not None and found != count:
                 self.ledger.fault("topology", f"{queue}: {found} messages instead of {count}")
             names.queues[queue] = found
-            names.purged[queue] = 0
         for exchange, there in names.exchanges.items():
             exists = _exchange_exists(connection, exchange)
             if there is not None and exists != there:
@@ -174,7 +173,6 @@ class Crashes:
                 try:
                     probe = properties("probe", False)
                     channel.basic_publish(exchange, f"key-{queue}", b"", probe, mandatory=True)
-                    names.purged[queue] += count
                     channel.queue_purge(queue)
                     names.queues[queue] = 0
                     found[exchange, queue] = True
