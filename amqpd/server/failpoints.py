@@ -16,8 +16,8 @@ import os
 import signal
 from typing import Final
 
-from amqpd.store.journal import SEGMENT_NAME
 from amqpd.store.pages import NAME as PAGE_NAME
+from amqpd.store.segment import SEGMENT_NAME
 from amqpd.store.volume import Disk
 
 FAILPOINT_VARIABLE: Final = "AMQPD_FAILPOINT"

@@ -25,6 +25,7 @@ from amqpd.core.vhost import QueueIds, VHost
 from amqpd.store import blocks, definitions, pages, records
 from amqpd.store.pages import PageFile, StoredPage
 from amqpd.store.records import Addresses, Corrupt
+from amqpd.store.segment import Segment, cost_of
 from amqpd.store.volume import (
     CREATE,
     DELETE,
@@ -43,29 +44,6 @@ BLOCK_BYTES: Final = 32768  # records gathered before a block is cut
 WAITING_BYTES_MAX: Final = 134217728  # memory of all ready entries, above which long queues page
 DISK_SLACK_BYTES: Final = 201326592  # journal allowed beyond twice what is live in it
 QUEUES_PER_RECORD: Final = 65535
-
-SEGMENT_NAME: Final = "journal-"
-
-
-def segment_name(number: int) -> str:
-    """Name a segment."""
-    return f"{SEGMENT_NAME}{number:010d}"
-
-
-class Segment:
-    """One file of the journal, and how much of it is live."""
-
-    def __init__(self, number: int) -> None:
-        self.number: Final = number
-        self.name: Final = segment_name(number)
-        self.size = 0
-        self.live: i64 = 0
-        self.live_bytes: i64 = 0
-
-
-def cost_of(message: Message) -> i64:
-    """What a live entry counts for in its segment (bytes)."""
-    return len(message.content) + 64
 
 
 class StoreJournal(Journal):
@@ -92,6 +70,8 @@ class StoreJournal(Journal):
         self._slack_bytes: Final = slack_bytes
         self._segments: list[Segment] = []
         self._first: i64 = 0  # number of _segments[0]
+        self._told_first: i64 = 0  # the same as the records have it
+        self._written: list[tuple[PageFile, int]] = []  # by the last group: (file, its bytes)
         self._out = BytesWriter()
         self._in_flight_bytes = 0  # taken with a group that is not done
         self._cuts: list[int] = []
@@ -132,6 +112,7 @@ class StoreJournal(Journal):
 
     def adopt_file(self, file: PageFile) -> None:
         """Take over an old page file; no more pages go to it."""
+        file.told_bytes = file.size
         self._files[file.number] = file
         self._files_of.setdefault(file.queue_id, []).append(file)
 
@@ -396,6 +377,8 @@ class StoreJournal(Journal):
             return
         del self._files[file.number]
         self._files_of[file.queue_id].remove(file)
+        if file.told_bytes:
+            records.write_range(self._out, records.PAGE_FILE_GONE, file.number, 0, 0)
         self._drop(file)
 
     def _drop(self, file: PageFile) -> None:
@@ -424,6 +407,7 @@ class StoreJournal(Journal):
                 return None
         self._group_number += 1
         group = Group(self._group_number, self.position)
+        self._tell_files()
         self._add_pages(group)
         self._add_records(group)
         for name in self._deletes:
@@ -437,17 +421,28 @@ class StoreJournal(Journal):
             del self._dead[0]
         return group
 
+    def _tell_files(self) -> None:
+        """Append what is safe of page files by now, and which segments are needed."""
+        for file, size in self._written:
+            if file.durable and file.number in self._files:
+                file.told_bytes = size
+                records.write_range(self._out, *file.told())
+        if self._first != self._told_first:
+            self._told_first = self._first
+            records.write_range(self._out, records.OLDEST_SEGMENT, int(self._first), 0, 0)
+
     def _add_pages(self, group: Group) -> None:
-        touched: dict[str, bool] = {}
+        touched: dict[int, PageFile] = {}
         for file in self._new_files:
             group.add(CREATE, file.name)
             header = blocks.file_header(blocks.PAGE_FILE, file.number)
             group.add(WRITE, file.name, 0, header)
         for page in self._page_writes:
             group.add(WRITE, page.file.name, page.offset, page.data)
-            touched[page.file.name] = True
-        for name in touched:
-            group.add(SYNC, name)
+            touched[page.file.number] = page.file
+        for file in touched.values():
+            group.add(SYNC, file.name)
+        self._written = [(file, file.size) for file in touched.values()]
         if self._new_files:
             group.add(SYNC_DIRECTORY)
         group.pages = list(self._page_writes)
@@ -501,8 +496,11 @@ class StoreJournal(Journal):
         """Create a segment with a snapshot of everything that is not a message at its head."""
         out = BytesWriter()
         definitions.write_snapshot(out, self._vhosts, self._queue_ids.last)
+        records.write_range(out, records.OLDEST_SEGMENT, int(self._first), 0, 0)
         for file in self._files.values():
             if file.durable:
+                if file.told_bytes:
+                    records.write_range(out, *file.told())
                 for first, last in file.settled_ranges():
                     records.write_range(out, records.PAGE_SETTLED, file.number, first, last)
         records.write_record(out, records.SNAPSHOT_END, b"")

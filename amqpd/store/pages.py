@@ -20,7 +20,7 @@ from mypy_extensions import i64
 
 from amqpd.core.consumer import Entry
 from amqpd.core.ports import Page
-from amqpd.store import blocks
+from amqpd.store import blocks, records
 from amqpd.store.records import Addresses, Corrupt, decode_message, message_bytes, write_message
 
 PAGE_HEADER_BYTES: Final = 28
@@ -48,9 +48,14 @@ class PageFile:
         self.live: i64 = 0
         self.is_taking = False  # pages go to it; a file from before a restart takes none
         self.is_damaged = False
+        self.told_bytes = 0  # how long it is as the journal has it; nothing of that may be missing
         self.redelivered: dict[int, bool] = {}  # seqs that were delivered before a restart
         self.all_redelivered = False  # it is not known which, so they all count as delivered
         self._settled = bytearray()
+
+    def told(self) -> tuple[int, int, int, int]:
+        """Return the record that says how long it is, as its kind and three numbers."""
+        return records.PAGE_FILE, self.number, self.queue_id, self.told_bytes
 
     def settle(self, seq: i64) -> None:
         """Note that an entry of this file left for good."""

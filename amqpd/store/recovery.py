@@ -9,7 +9,8 @@ with the journal and not with what waits.
 | nothing good behind the last block of the last segment | a torn write: it is cut off |
 | pages of the last group | they may be torn, and the journal has all of it: they are cut off |
 | a bad stretch before a good block | damage: quarantined and reported, the rest is used |
-| a segment missing between two others | the same: it is reported, the rest is used |
+| a segment missing that the journal needs | the same: it is reported, the rest is used |
+| a page file missing or shorter than the journal says | the same |
 | a bad page head | the file's pages from there on are lost, reported; the file is kept |
 | a format from the future | FutureFormat: nothing is touched |
 
@@ -27,9 +28,9 @@ from amqpd.core.consumer import Entry
 from amqpd.core.message import Message
 from amqpd.store import blocks, definitions, pages, records
 from amqpd.store.blocks import Damage, Scan
-from amqpd.store.journal import SEGMENT_NAME, segment_name
 from amqpd.store.pages import PageFile, PageHeader, StoredPage
 from amqpd.store.records import Addresses, Corrupt
+from amqpd.store.segment import SEGMENT_NAME, segment_name
 from amqpd.store.volume import Disk
 from amqpd.wire import tables
 from amqpd.wire.tables import Table
@@ -67,6 +68,7 @@ class Recovered:
         self.useless: list[str] = []  # files that nothing needs
         self.torn: list[tuple[str, int]] = []  # (segment, where to cut)
         self.damage: list[Damage] = []
+        self.short: list[tuple[int, int, int]] = []  # (page file, queue id, bytes): damaged so
         self.quarantine: list[tuple[str, int, int]] = []  # (file, offset, end) to set aside
         self.last_group = 0
         self.is_clean = True
@@ -111,6 +113,9 @@ class Recovery:
         self.found = Recovered()
         self._known: dict[int, RecoveredQueue] = {}  # queues before the snapshot being read
         self._files_of: dict[int, list[PageFile]] = {}
+        self._told: dict[int, tuple[int, int]] = {}  # page files of the journal: (queue id, bytes)
+        self._ends: dict[int, int] = {}  # the bytes of page files that are there, and good
+        self._oldest = 0  # the first segment that is needed, as the journal says
         self._segment = 0
 
     def read(self) -> Recovered:
@@ -134,6 +139,9 @@ class Recovery:
                     self.found.segments.append((gone, 0))
             previous = number
             self._read_segment(number, number == numbers[-1])
+        if numbers and numbers[0] > self._oldest > 0:
+            why = "missing: its messages and definitions are lost"
+            self._damaged(Damage(segment_name(self._oldest), 0, why))
 
     def _damaged(self, damage: Damage) -> None:
         self.found.damage.append(damage)
@@ -204,6 +212,9 @@ class Recovery:
             file = self.found.files.get(number)
             if file is not None:
                 _settle(file, first, last)
+        elif kind in (records.PAGE_FILE, records.PAGE_FILE_GONE, records.OLDEST_SEGMENT):
+            self._replay_told(kind, *records.decode_range(data[start:end]))
+            return  # this may come behind CLEAN
         elif kind == records.REDELIVERED:
             queue_id, first, last = records.decode_range(data[start:end])
             self.found.redelivered.setdefault(queue_id, []).append((first, last))
@@ -218,6 +229,15 @@ class Recovery:
             raise Corrupt(f"a record of unknown kind {kind}")
         if kind != records.REDELIVERED:
             self.found.is_clean = False
+
+    def _replay_told(self, kind: int, number: int, queue_id: int, size: int) -> None:
+        if kind == records.OLDEST_SEGMENT:
+            self._oldest = number
+        elif kind == records.PAGE_FILE:
+            self._told[number] = (queue_id, size)
+            self.found.last_file = max(self.found.last_file, number)
+        else:
+            self._told.pop(number, None)
 
     def _replay_published(self, data: bytes, start: int, end: int) -> None:
         count = data[start] << 8 | data[start + 1]
@@ -260,6 +280,7 @@ class Recovery:
         self.found.queues = {}
         self.found.exchanges = {}
         self.found.bindings = {}
+        self._told = {}
 
     def _replay_defined(self, table: Table) -> None:
         found = self.found
@@ -326,6 +347,7 @@ class Recovery:
     def _read_page_file(self, name: str, number: int, queue_id: int) -> None:
         """Read the heads of a file's pages."""
         size = self._disk.size(name)
+        self._ends[number] = 0
         try:
             header = self._disk.read(name, 0, blocks.FILE_HEADER_BYTES)
             if len(header) < blocks.FILE_HEADER_BYTES:  # its creation was cut short
@@ -359,6 +381,7 @@ class Recovery:
             page.group = int.from_bytes(head[12:20], "big")
             found.append(page)
             at += length
+        self._ends[number] = at
         if file is None:
             self.found.useless.append(name)
             return
@@ -372,6 +395,7 @@ class Recovery:
     def _finish(self) -> None:
         """Bring journal and pages together, and sort out what nothing needs."""
         found = self.found
+        self._miss_pages()
         self._cut_unsafe_pages()
         for number in list(found.files):
             if found.files[number].queue_id not in found.queues:
@@ -386,6 +410,20 @@ class Recovery:
             if found.files[number].live == 0:
                 found.useless.append(found.files.pop(number).name)
         self._mark_redelivered()
+
+    def _miss_pages(self) -> None:
+        """Tell which page files are not there, or not as long as the journal says."""
+        known = {damage.name for damage in self.found.damage}
+        for number, (queue_id, size) in self._told.items():
+            end = self._ends.get(number, -1)
+            if queue_id not in self.found.queues or end >= size:
+                continue
+            self.found.short.append((number, queue_id, max(end, 0)))
+            name = pages.page_file_name(number, queue_id)
+            if end < 0:
+                self._damaged(Damage(name, 0, "missing: its messages are lost"))
+            elif name not in known:
+                self._damaged(Damage(name, end, "cut short: the messages behind are lost"))
 
     def _cut_unsafe_pages(self) -> None:
         """Leave the pages of the last group to the journal, which still has all that they hold.

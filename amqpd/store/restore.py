@@ -7,8 +7,9 @@ from amqpd.core.consumer import Entry
 from amqpd.core.exchange import Binding
 from amqpd.core.ports import Page
 from amqpd.core.vhost import QueueIds, VHost
-from amqpd.store.journal import StoreJournal, segment_name
+from amqpd.store.journal import StoreJournal
 from amqpd.store.recovery import QUARANTINE_NAME, Recovered, RecoveredQueue, arguments_of, flag_of
+from amqpd.store.segment import segment_name
 from amqpd.store.volume import CREATE, DELETE, SYNC, SYNC_DIRECTORY, TRUNCATE, WRITE, Disk, Group
 from amqpd.wire import tables
 from amqpd.wire.tables import Table

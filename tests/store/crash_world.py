@@ -15,9 +15,10 @@ from amqpd.broker import Broker
 from amqpd.core.exchange import Binding
 from amqpd.core.vhost import PREDECLARED
 from amqpd.store import pages
-from amqpd.store.journal import SEGMENT_NAME, StoreJournal
+from amqpd.store.journal import StoreJournal
 from amqpd.store.recovery import Recovery
 from amqpd.store.restore import mend
+from amqpd.store.segment import SEGMENT_NAME
 from amqpd.store.volume import Group
 from amqpd.wire import tables
 from tests.peers import codec

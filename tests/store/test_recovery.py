@@ -7,9 +7,9 @@ import pytest
 from pamqp import commands
 
 from amqpd.store.blocks import FutureFormat
-from amqpd.store.journal import SEGMENT_NAME
 from amqpd.store.pages import NAME as PAGE_NAME
 from amqpd.store.recovery import QUARANTINE_NAME, Recovery
+from amqpd.store.segment import SEGMENT_NAME
 from tests.store.crash_world import BODY
 from tests.store.sim_disk import SimDisk
 from tests.store.things import Store
@@ -146,6 +146,44 @@ def test_any_file_may_be_missing(small_disk: SimDisk, long_disk: SimDisk) -> Non
             made = disk.copy()
             made.delete(name)
             check(made, SMALL + LONG + LAST)
+
+
+def test_a_page_file_that_is_missing_or_cut_short_is_told(long_disk: SimDisk) -> None:
+    name = files(long_disk, PAGE_NAME)[0]
+    data = long_disk.read(name, 0, 1 << 30)
+    pages = [place for place in range(len(data)) if data[place : place + 4] == b"AMQB"]
+    cuts = {0: 0, 10: 0, pages[0]: pages[0], pages[1]: pages[1], pages[1] + 99: pages[1]}
+    for end, offset in cuts.items():
+        store = check(spoilt(long_disk, name, data[:end]), LONG + LAST)
+        assert store is not None
+        assert [(d.name, d.offset) for d in store.found.damage] == [(name, offset)]
+        assert "cut short" in store.found.damage[0].why
+    gone = long_disk.copy()
+    gone.delete(name)
+    store = check(gone, LONG + LAST)
+    assert store is not None
+    assert [str(d) for d in store.found.damage] == [
+        f"{name}, offset 0: missing: its messages are lost"
+    ]
+    assert not Recovery(gone).read().damage, "told once"
+
+
+def test_a_page_file_that_went_with_its_messages_is_not_missed(long_disk: SimDisk) -> None:
+    store = Store(long_disk.copy())
+    assert len(store.drain("q")) == 24
+    store.flush()
+    assert not files(store.disk, PAGE_NAME)
+    assert not Recovery(store.disk).read().damage
+
+
+def test_the_oldest_segment_is_missed(small_disk: SimDisk) -> None:
+    disk = small_disk.copy()
+    name = files(disk, SEGMENT_NAME)[0]
+    disk.delete(name)
+    store = check(disk, SMALL)
+    assert store is not None
+    (damage,) = store.found.damage
+    assert (damage.name, damage.offset) == (name, 0) and "missing" in damage.why
 
 
 def test_any_file_may_be_empty(small_disk: SimDisk, long_disk: SimDisk) -> None:
