@@ -167,6 +167,18 @@ class Backlog:
         assert entry is not None
         return entry
 
+    def next_expiry_ms(self) -> i64:
+        """When the entry that is next expires (monotonic ms; 0 = never, or there is none)."""
+        return self.peek().expires_ms if self.count > 0 else 0
+
+    def pop_expired(self, now_ms: i64) -> Entry | None:
+        """Take the entry that is next if its time is over."""
+        if self.count > 0:
+            expires_ms = self.peek().expires_ms
+            if expires_ms and expires_ms <= now_ms:
+                return self.pop()
+        return None
+
     # -- back -------------------------------------------------------------------------------------
 
     def restore(self, entries: list[Entry]) -> None:
@@ -253,6 +265,114 @@ class Backlog:
         assert self._is_long == (len(self._pages) > 0 or len(self._tail) > 0)
         if self._is_long:
             assert len(self._fresh) > self._head
+
+
+class PriorityBacklog(Backlog):
+    """Ready entries by priority: a backlog for each in use, the highest leaves first.
+
+    `count`, `body_bytes` and `memory_bytes` are the sums of all. Messages without a priority have
+    0, those above the queue's maximum have that (RabbitMQ: priority queues).
+    """
+
+    def __init__(self, journal: Journal, queue_id: int, durable: bool, highest: int) -> None:
+        super().__init__(journal, queue_id, durable)
+        self._highest: Final = highest
+        self._levels: list[Backlog] = []  # by falling priority, beside `_priorities`
+        self._priorities: list[int] = []
+
+    def _level(self, priority: int) -> Backlog:
+        priority = min(priority, self._highest)
+        at = 0
+        while at < len(self._priorities) and self._priorities[at] > priority:
+            at += 1
+        if at == len(self._priorities) or self._priorities[at] != priority:
+            self._priorities.insert(at, priority)
+            self._levels.insert(at, Backlog(self._journal, self._queue_id, self._durable))
+        return self._levels[at]
+
+    def _sum(self) -> None:
+        self.count = 0
+        self.body_bytes = 0
+        self.memory_bytes = 0
+        for level in self._levels:
+            self.count += level.count
+            self.body_bytes += level.body_bytes
+            self.memory_bytes += level.memory_bytes
+
+    def push(self, entry: Entry) -> None:
+        """See Backlog."""
+        self._level(int(entry.message.priority)).push(entry)
+        self._sum()
+
+    def pop(self) -> Entry:
+        """See Backlog."""
+        for level in self._levels:
+            if level.count > 0:
+                entry = level.pop()
+                self._sum()
+                return entry
+        raise AssertionError("an empty backlog was asked for an entry")
+
+    def peek(self) -> Entry:
+        """See Backlog."""
+        for level in self._levels:
+            if level.count > 0:
+                return level.peek()
+        raise AssertionError("an empty backlog was asked for an entry")
+
+    def next_expiry_ms(self) -> i64:
+        """See Backlog: the earliest of all priorities."""
+        earliest: i64 = 0
+        for level in self._levels:
+            expires_ms = level.next_expiry_ms()
+            if expires_ms and (earliest == 0 or expires_ms < earliest):
+                earliest = expires_ms
+        return earliest
+
+    def pop_expired(self, now_ms: i64) -> Entry | None:
+        """See Backlog: of any priority."""
+        for level in self._levels:
+            entry = level.pop_expired(now_ms)
+            if entry is not None:
+                self._sum()
+                return entry
+        return None
+
+    def restore(self, entries: list[Entry]) -> None:
+        """See Backlog."""
+        for entry in entries:
+            self._level(int(entry.message.priority)).restore([entry])
+        self._sum()
+
+    def adopt(self, before: list[Entry], pages: list[Page], after: list[Entry]) -> None:
+        """See Backlog. Old pages are of one priority each, and in order within it."""
+        for page in pages:
+            self._level(page.priority).adopt([], [page], [])
+        for entry in before + after:
+            self._level(int(entry.message.priority)).restore([entry])
+        self._sum()
+
+    def in_memory(self) -> list[Entry]:
+        """See Backlog."""
+        return [entry for level in self._levels for entry in level.in_memory()]
+
+    def clear(self) -> tuple[list[Entry], list[Page]]:
+        """See Backlog."""
+        entries: list[Entry] = []
+        pages: list[Page] = []
+        for level in self._levels:
+            some_entries, some_pages = level.clear()
+            entries.extend(some_entries)
+            pages.extend(some_pages)
+        self._sum()
+        return entries, pages
+
+    def validate(self) -> None:
+        """See Backlog."""
+        for level in self._levels:
+            level.validate()
+        assert self.count == sum([int(level.count) for level in self._levels])
+        assert self._priorities == sorted(self._priorities, reverse=True)
 
 
 def _seq_of(entry: Entry) -> int:

@@ -37,9 +37,11 @@ class Message:
         "body_bytes",
         "channel",
         "content",
+        "expiration_ms",
         "frame_bytes",
         "header_bytes",
         "persistent",
+        "priority",
     )
 
     def __init__(
@@ -59,3 +61,5 @@ class Message:
         self.frame_bytes: Final = frame_bytes  # largest body frame, to know when to cut anew
         self.channel: Final = channel  # the number that the frames in content bear
         self.persistent: Final = persistent
+        self.expiration_ms: i64 = -1  # of its own (-1 = none); a queue may have a shorter one
+        self.priority: i64 = 0

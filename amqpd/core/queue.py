@@ -8,13 +8,45 @@ has been appended to the journal as settled.
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
-from amqpd.core.backlog import Backlog
+from amqpd.core.backlog import Backlog, PriorityBacklog
 from amqpd.core.consumer import Consumer, Entry, ReadyConsumers
 from amqpd.core.message import Message
+from amqpd.core.deadletter import EXPIRED, MAXLEN, REJECTED
 from amqpd.core.ports import NO_POSITION, Journal
+from amqpd.core.rules import REJECT_PUBLISH_DLX, Rules, priorities_of, rules_of
+from amqpd.core.timers import Timed, Timers
 from amqpd.wire.tables import Table
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Undertaker:
+    """Who sees to what a queue does not keep, and to the queue itself: its vhost."""
+
+    def dead_letter(self, queue: "Queue", message: Message, reason: str) -> None:
+        """Send a message on to the queue's dead letter exchange."""
+        raise NotImplementedError
+
+    def bury(self, queue: "Queue") -> None:
+        """Delete a queue that was unused for too long."""
+        raise NotImplementedError
+
+
+class _Deadline(Timed):
+    """The two deadlines of a queue: its oldest message expires, it has been unused for too long."""
+
+    def __init__(self, queue: "Queue", of_messages: bool) -> None:
+        super().__init__()
+        self._queue: Final = queue
+        self._of_messages: Final = of_messages
+
+    def on_deadline(self, now_ms: int) -> None:
+        """See Timed."""
+        if self._of_messages:
+            self._queue.drop_expired()
+        else:
+            self._queue.on_unused()
 
 
 class Queue:
@@ -28,6 +60,8 @@ class Queue:
     def __init__(
         self,
         journal: Journal,
+        timers: Timers,
+        undertaker: Undertaker,
         queue_id: int,
         vhost: str,
         name: str,
@@ -48,7 +82,19 @@ class Queue:
         self.arguments: Final = arguments
         self.position = NO_POSITION
         self.is_deleted = False
-        self.backlog: Final = Backlog(journal, queue_id, durable)
+        priorities = priorities_of(arguments)
+        self.backlog: Final[Backlog] = (
+            PriorityBacklog(journal, queue_id, durable, priorities)
+            if priorities
+            else Backlog(journal, queue_id, durable)
+        )
+        self.rules: Rules | None = rules_of(arguments)
+        self.active: Consumer | None = None  # with a single active consumer
+        self._timers: Final = timers
+        self._undertaker: Final = undertaker
+        self._expiry: Final = _Deadline(self, True)
+        self._disuse: Final = _Deadline(self, False)
+        self.used()
         self.consumers: list[Consumer] = []
         self.ready: Final = ReadyConsumers()
         self.unacked_count: i64 = 0
@@ -62,12 +108,112 @@ class Queue:
         self.next_seq += 1
         if self.durable and message.persistent:
             entry.segment = self._journal.segment
+        if self.rules is not None or message.expiration_ms >= 0:
+            self._accept_by_rules(entry)
+            return
         if self.ready.count and self.backlog.count == 0:
             consumer = self._able()
             if consumer is not None:
                 self._hand(consumer, entry)
                 return
         self.backlog.push(entry)
+
+    def _accept_by_rules(self, entry: Entry) -> None:
+        """Take a message of a queue with rules, or one that expires (RabbitMQ: TTL, maxlen)."""
+        ttl_ms: i64 = entry.message.expiration_ms
+        rules = self.rules
+        if rules is not None and rules.ttl_ms >= 0 and (ttl_ms < 0 or rules.ttl_ms < ttl_ms):
+            ttl_ms = rules.ttl_ms
+        if self.ready.count and self.backlog.count == 0:
+            consumer = self._able()
+            if consumer is not None:
+                self._hand(consumer, entry)
+                return
+        if ttl_ms == 0:
+            self._leave(entry, EXPIRED)
+            return
+        if ttl_ms > 0:
+            entry.expires_ms = self._timers.now_ms + ttl_ms
+        self.backlog.push(entry)
+        self._keep_limits()
+        self._watch_expiry()
+
+    def _keep_limits(self) -> None:
+        """Drop what is over the length limits, the next to be delivered first."""
+        rules = self.rules
+        if rules is None or not rules.is_limited:
+            return
+        while self.backlog.count > 0 and self._is_over(rules):
+            self._leave(self.backlog.pop(), MAXLEN)
+
+    def _is_over(self, rules: Rules) -> bool:
+        if rules.length_max >= 0 and self.backlog.count > rules.length_max:
+            return True
+        return rules.bytes_max >= 0 and self.backlog.body_bytes > rules.bytes_max
+
+    def refuses(self, message: Message) -> bool:
+        """Say whether a full queue refuses a publish; it may dead-letter it (x-overflow)."""
+        rules = self.rules
+        if rules is None or not rules.overflow:
+            return False
+        full = rules.length_max >= 0 and self.backlog.count >= rules.length_max
+        if rules.bytes_max >= 0:
+            full = full or self.backlog.body_bytes + message.body_bytes > rules.bytes_max
+        if full and rules.overflow == REJECT_PUBLISH_DLX:
+            if rules.dead_letter_exchange is not None:
+                self._undertaker.dead_letter(self, message, MAXLEN)
+        return full
+
+    def _leave(self, entry: Entry, reason: str) -> None:
+        """Let an entry, in no collection any more, leave for good, as a dead letter if wanted.
+
+        Both are one step of the journal: it is never lost in between, and never there twice.
+        """
+        rules = self.rules
+        if rules is None or rules.dead_letter_exchange is None:
+            self._journal_settled(entry)
+            return
+        self._journal.begin()
+        self._undertaker.dead_letter(self, entry.message, reason)
+        self._journal_settled(entry)
+        self._journal.end()
+
+    def drop_expired(self) -> None:
+        """Let the entries leave whose time is over and that are next in their order."""
+        while not self.is_deleted:
+            entry = self.backlog.pop_expired(self._timers.now_ms)
+            if entry is None:
+                break
+            self._leave(entry, EXPIRED)
+        self._watch_expiry()
+
+    def _watch_expiry(self) -> None:
+        """Have the oldest entry looked at when its time is over."""
+        next_ms = int(self.backlog.next_expiry_ms())
+        if next_ms and next_ms != self._expiry.deadline_ms:
+            self._timers.set(self._expiry, next_ms)
+
+    def reject(self, entry: Entry) -> None:
+        """Let an unacked entry leave that its consumer does not want (RabbitMQ: DLX, rejected)."""
+        if self.is_deleted:
+            self._journal_settled(entry)
+            return
+        self.unacked_count -= 1
+        assert self.unacked_count >= 0
+        self._leave(entry, REJECTED)
+
+    # -- being used -------------------------------------------------------------------------------
+
+    def used(self) -> None:
+        """Note a use that starts the time of x-expires anew: a declare, a get, a consumer's end."""
+        rules = self.rules
+        if rules is not None and rules.expires_ms > 0:
+            self._timers.set(self._disuse, self._timers.now_ms + rules.expires_ms)
+
+    def on_unused(self) -> None:
+        """The time of x-expires is over."""
+        if not self.consumers and not self.is_deleted:
+            self._undertaker.bury(self)
 
     def restore(self, entries: list[Entry]) -> None:
         """Take entries back to their old places, as redelivered, and hand them on."""
@@ -82,6 +228,9 @@ class Queue:
             entry.consumer = None
         self.backlog.restore(entries)
         self.dispatch()
+        if self.rules is not None or self.backlog.next_expiry_ms():
+            self._keep_limits()
+            self.drop_expired()
 
     # -- messages go out -------------------------------------------------------------------------
 
@@ -108,14 +257,23 @@ class Queue:
     def dispatch(self) -> None:
         """Hand ready entries to ready consumers until one of both is gone."""
         backlog = self.backlog
+        if backlog.next_expiry_ms():
+            self.drop_expired()
         while backlog.count > 0:
             consumer = self._able()
             if consumer is None:
                 return
-            self._hand(consumer, backlog.pop())
+            entry = backlog.pop()
+            if entry.expires_ms and entry.expires_ms <= self._timers.now_ms:
+                self._leave(entry, EXPIRED)
+                continue
+            self._hand(consumer, entry)
 
     def take(self, no_ack: bool) -> Entry | None:
         """Take the oldest ready entry for basic.get; None if there is none."""
+        self.used()
+        if self.backlog.next_expiry_ms():
+            self.drop_expired()
         if self.backlog.count == 0:
             return None
         entry = self.backlog.pop()
@@ -159,11 +317,23 @@ class Queue:
         """Register a consumer; nothing is handed out before `resume`."""
         assert not self.is_deleted
         self.consumers.append(consumer)
+        self._choose_active()
+
+    def _choose_active(self) -> None:
+        """Choose the single active consumer anew if there is none: priority, then age."""
+        rules = self.rules
+        if rules is None or not rules.single_active or self.active is not None:
+            return
+        for consumer in self.consumers:
+            if self.active is None or consumer.priority > self.active.priority:
+                self.active = consumer
 
     def resume(self, consumer: Consumer) -> None:
         """Let a registered consumer that can take entries again have its turns."""
         if self.is_deleted or consumer.is_ready:
             return
+        if self.active is not None and consumer is not self.active:
+            return  # it waits until it is the active one
         self.ready.add(consumer)
         if self.backlog.count > 0:
             self.dispatch()
@@ -174,12 +344,21 @@ class Queue:
             self.ready.remove(consumer)
         if consumer in self.consumers:
             self.consumers.remove(consumer)
+        if not self.consumers:
+            self.used()
+        if self.active is consumer:
+            self.active = None
+            self._choose_active()
+            if self.active is not None:
+                self.active.resume()
 
     # -- end -------------------------------------------------------------------------------------
 
     def delete(self) -> int:
         """Mark as deleted and tell the consumers. Returns the number of ready entries lost."""
         self.is_deleted = True
+        self._timers.clear(self._expiry)
+        self._timers.clear(self._disuse)
         count = int(self.backlog.count)
         entries, _ = self.backlog.clear()
         for entry in entries:
