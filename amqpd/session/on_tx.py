@@ -31,10 +31,12 @@ def on_tx_commit(channel: Channel, method: base.Frame, arguments: Table) -> None
     channel.uncommitted_count = 0
     journal = channel.link.context.journal
     before = journal.position
+    journal.begin()
     for publish in transaction.publishes:
         channel.place(publish.queues, publish.message, publish.mandatory)
     for held in transaction.settles:
         channel.settle(held.entries, held.requeue)
+    journal.end()
     if journal.position > before:
         channel.hold(journal.position)
     channel.send(methods.encode(commands.Tx.CommitOk()))

@@ -96,7 +96,7 @@ class StoreJournal(Journal):
         self._in_flight_bytes = 0  # taken with a group that is not done
         self._cuts: list[int] = []
         self._cut_at: i64 = BLOCK_BYTES
-        self._is_together = False
+        self._together = 0  # how deep in begin and end
         self._is_stopping = False
         self._is_new = False  # the current segment has no file yet
         self._run_queue = 0
@@ -160,7 +160,7 @@ class StoreJournal(Journal):
 
     def _appended(self) -> int:
         size = len(self._out)
-        if size >= self._cut_at and not self._is_together:
+        if size >= self._cut_at and self._together == 0:
             self._cuts.append(int(size))
             self._cut_at = size + BLOCK_BYTES
         self.position += 1
@@ -226,15 +226,18 @@ class StoreJournal(Journal):
 
     def begin(self) -> None:
         """See Journal: what is together is one block, good as a whole or not at all."""
-        self._end_run()
-        self._cut()
-        self._is_together = True
+        self._together += 1
+        if self._together == 1:
+            self._end_run()
+            self._cut()
 
     def end(self) -> None:
         """See Journal."""
-        self._end_run()
-        self._cut()
-        self._is_together = False
+        assert self._together > 0
+        if self._together == 1:
+            self._end_run()
+            self._cut()
+        self._together -= 1
 
     def _cut(self) -> None:
         size = len(self._out)
