@@ -374,9 +374,10 @@ def negotiated_too_low(field: str, value: int, minimum: int) -> HardError:
 
 def negotiated_too_high(field: str, value: int, maximum: int) -> HardError:
     """A tune-ok value over what the server proposed."""
+    asked = "0 (no limit)" if field == "channel_max" and value == 0 else str(value)
     return HardError(
         NOT_ALLOWED,
-        f"negotiated {field} = {value} is higher than the maximum allowed value ({maximum})",
+        f"negotiated {field} = {asked} is higher than the maximum allowed value ({maximum})",
     )
 
 

@@ -35,13 +35,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "distances(*names, why=...): the only distances at which a scenario can run"
     )
+    config.addinivalue_line("markers", "limits(**bounds): of the broker that a scenario runs on")
     unknown = set(_chosen(config)) - set(DISTANCES)
     if unknown:
         raise pytest.UsageError(f"--distance: {', '.join(sorted(unknown))} is unknown")
 
 
 def _chosen(config: pytest.Config) -> list[str]:
-    return config.getoption("--distance").split(",")
+    return str(config.getoption("--distance")).split(",")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -54,7 +54,8 @@ def test_the_version_tells_how_it_runs() -> None:
 def test_the_help_names_all_options(words: list[str]) -> None:
     result = run(*words)
     assert result.exit_code == 0
-    for name in (*SHORTHANDS, "config", "set", "check"):
+    names = [name for name in SHORTHANDS if name != "store"]  # --memory turns it on
+    for name in (*names, "memory", "config", "set", "check"):
         assert f"--{name.replace('_', '-')}" in result.output
     assert "An option wins over an environment variable" in result.output
 

@@ -17,6 +17,8 @@ NAME: Final = 3  # text, whose type error has a wording of its own
 
 TEN_YEARS_MS: Final = 315360000000
 
+_CLASSIC_TYPE: Final = tables.longstr("classic")
+
 
 class Rule:
     """What one argument may hold: its kind, bounds of an integer, choices of a text."""
@@ -111,8 +113,8 @@ def check_queue_equal(name: str, vhost: str, received: Table, current: Table) ->
     """Raise SoftError 406 for the first known argument in which two declares differ."""
     for key in CLASSIC:
         asked, held = received.get(key), current.get(key)
-        if key == "x-queue-type" and (asked is None or held is None):
-            continue  # absent means classic, and no other type gets this far
+        if key == "x-queue-type":  # absent means classic
+            asked, held = asked or _CLASSIC_TYPE, held or _CLASSIC_TYPE
         check_equal(key, "queue", name, vhost, asked, held)
 
 

@@ -292,6 +292,11 @@ class VHost:
             )
         return binding.position
 
+    def is_bound(self, source_name: str, queue: str, key: str, arguments: Table) -> bool:
+        """Say whether a queue has this binding."""
+        source = self.exchanges.get(source_name)
+        return source is not None and identity_of(True, queue, key, arguments) in source.bindings
+
     def unbind(
         self, source_name: str, to_queue: bool, destination: str, key: str, arguments: Table
     ) -> int:

@@ -94,11 +94,10 @@ class ChannelConversation:
             self._receive_body(kind, frame)
 
     def _receive_method(self, kind: int, frame: bytes) -> None:
+        check_room(kind, frame)
         if kind != METHOD:
             raise errors.unexpected_frame("expected method frame, got non method frame instead")
         payload = frame[7:-1]
-        if len(payload) < 4:
-            raise errors.unknown_frame(kind, payload)
         index = methods.index_of(payload)
         self.index = index if methods.is_known(index) else 0
         if self.index == 0:
@@ -116,10 +115,9 @@ class ChannelConversation:
             self.on_method(index, payload)
 
     def _receive_header(self, kind: int, frame: bytes) -> None:
+        check_room(kind, frame)
         if kind != HEADER:
             raise errors.unexpected_in_content(_CONTENT_HEADER, "non content header frame")
-        if len(frame) < HEADER_BYTES_MIN + FRAME_OVERHEAD:
-            raise errors.unknown_frame(kind, frame[7:-1])
         first: int = read_i32_be(frame, 7)
         if first != CLASS_WEIGHT:
             got = f"one for class {first >> 16 & 0xFFFF}"
@@ -142,6 +140,7 @@ class ChannelConversation:
 
     def _receive_body(self, kind: int, frame: bytes) -> None:
         if kind != BODY:
+            check_room(kind, frame)
             raise errors.unexpected_in_content("content body", "non content body frame")
         size: i64 = len(frame)
         self._missing -= size - FRAME_OVERHEAD
@@ -166,3 +165,10 @@ class ChannelConversation:
         """Drop a content that is only partly there, as when the channel fails."""
         self._parts = []
         self._expected = METHOD
+
+
+def check_room(kind: int, frame: bytes) -> None:
+    """Raise FrameError 501 for a frame too short to be what it says, wherever it comes."""
+    size = len(frame) - FRAME_OVERHEAD
+    if (kind == METHOD and size < 4) or (kind == HEADER and size < HEADER_BYTES_MIN):
+        raise errors.unknown_frame(kind, frame[7:-1])

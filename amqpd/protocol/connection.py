@@ -30,7 +30,7 @@ from amqpd.limits import FRAME_MIN_BYTES
 from amqpd.protocol.channel import CLOSED as CHANNEL_CLOSED
 from amqpd.protocol.channel import CLOSING as CHANNEL_CLOSING
 from amqpd.protocol.channel import OPEN as CHANNEL_OPEN
-from amqpd.protocol.channel import ChannelConversation
+from amqpd.protocol.channel import ChannelConversation, check_room
 from amqpd.wire import methods
 from amqpd.wire.frames import (
     BODY,
@@ -118,7 +118,7 @@ class Conversation:
         raise NotImplementedError
 
     def send_on(self, channel: ChannelConversation, payload: bytes) -> None:
-        """Send a method that ends a channel, behind all that the channel has said."""
+        """Send a method that begins or ends a channel, behind all that was said on its number."""
         write_method(self.outbox, channel.number, payload)
 
     def on_end(self, error: AmqpError | None) -> None:
@@ -218,6 +218,8 @@ class Conversation:
                 return
             at = self._next
         if at < end:
+            if end - at == FRAME_OVERHEAD - 1:  # all but its payload and end
+                self._check_size(data[at], read_i32_be(data, at + 3))
             self._rest = data[at:] if at else data
 
     def _short_publish(
@@ -305,8 +307,7 @@ class Conversation:
             if number == 0:
                 self._receive_while_closing(index)
             return
-        if kind == METHOD and len(frame) < FRAME_OVERHEAD + 4:
-            raise errors.unknown_frame(kind, frame[7:-1])
+        check_room(kind, frame)
         self._index = index if methods.is_known(index) else 0
         if number == 0:
             if kind != METHOD:
@@ -348,8 +349,8 @@ class Conversation:
             return  # the answer to our close, after the peer's own close freed the number
         if index != methods.CHANNEL_OPEN:
             raise errors.channel_not_open()
-        self.channels[number] = self.on_channel_open(number)
-        write_method(self.outbox, number, _CHANNEL_OPEN_OK)
+        channel = self.channels[number] = self.on_channel_open(number)
+        self.send_on(channel, _CHANNEL_OPEN_OK)
 
     def _receive_on_closing(self, channel: ChannelConversation, index: int) -> None:
         """Discard what comes for a channel that we closed, until the peer knows it."""

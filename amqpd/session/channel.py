@@ -23,7 +23,7 @@ from amqpd.session.link import Link
 from amqpd.session.subscription import Subscription
 from amqpd.session.transaction import HeldPublish, Transaction
 from amqpd.wire import methods, properties
-from amqpd.wire.frames import FLAGS_AT, write_content
+from amqpd.wire.frames import FLAGS_AT
 
 _VERBS: Final = ("configure", "write", "read")
 _BARE_HEADER: Final = FLAGS_AT + 4  # length of a header frame with delivery-mode and nothing else
@@ -173,7 +173,7 @@ class Channel(DeliveringChannel):
         out = self.out()
         head = message.address.encoded[:-1]
         methods.write_return(out, self.number, errors.NO_ROUTE, errors.NO_ROUTE_TEXT, head)
-        write_content(out, self.number, message.content, message.header_bytes)
+        self.send_content(message)
         self.link.mark_dirty()
 
     def confirm(self, upto: int) -> None:

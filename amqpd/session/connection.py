@@ -8,6 +8,7 @@ from typing import Final
 
 from amqpd import errors
 from amqpd.core.consumer import Entry
+from amqpd.core.ports import NO_POSITION
 from amqpd.core.timers import Timed
 from amqpd.core.vhost import VHost
 from amqpd.errors import AmqpError, SoftError
@@ -70,6 +71,8 @@ class Connection(Link):
         self.is_open = False  # open-ok was sent, and it has not ended since
         self._was_noted = False  # in the log: it has sent a protocol header
         self._ended = False
+        # Until which journal position the last words of channels that have closed are held back.
+        self._held_numbers: Final[dict[int, int]] = {}
         self._heartbeat: Heartbeat | None = None
         self._wants_blocked = False
         self._told_blocked = False
@@ -235,7 +238,9 @@ class Connection(Link):
         """See Conversation."""
         if self.channel_max and len(self.channels) >= self.channel_max:
             raise errors.too_many_channels(len(self.channels), self.channel_max)
-        return Channel(number, self)
+        channel = Channel(number, self)
+        channel.hold(self._held_numbers.pop(number, NO_POSITION))
+        return channel
 
     def on_channel_end(self, channel: ChannelConversation) -> None:
         """See Conversation."""
@@ -246,6 +251,8 @@ class Connection(Link):
         """See Conversation: also behind what the channel holds back."""
         assert isinstance(channel, Channel)
         channel.send(payload)
+        if channel.held_until:
+            self._held_numbers[channel.number] = channel.held_until
 
     def on_channel_error(self, channel: ChannelConversation, error: SoftError) -> None:
         """See Conversation."""
@@ -310,9 +317,9 @@ class Connection(Link):
         elif not self.context.is_alarmed:
             self.has_published = False
             self.is_blocked = False
-            if self._told_blocked:
+            if self._told_blocked and self.is_open:
                 write_method(self.outbox, 0, _UNBLOCKED)
-                self._told_blocked = False
+            self._told_blocked = False
         self.on_flow()
 
     def throttle(self, on: bool) -> None:

@@ -5,11 +5,12 @@ from typing import Final
 from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr
 
+from amqpd.core.message import Message
 from amqpd.protocol.connection import RUNNING
 from amqpd.session.link import Link
 from amqpd.session.settlement import PromisingChannel
 from amqpd.session.unacked import Unacked
-from amqpd.wire.frames import write_method
+from amqpd.wire.frames import write_content, write_method, write_recut
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -28,7 +29,7 @@ class DeliveringChannel(PromisingChannel):
         self.window: i64 = 0
         self.uncommitted_count: i64 = 0
         self._held: BytesWriter | None = None
-        self._held_until = 0
+        self.held_until = 0  # journal position that the held output waits for (0 = nothing held)
 
     def forget(self, tag: str) -> None:
         """Forget a consumer whose queue is gone: its tag is free again."""
@@ -49,6 +50,14 @@ class DeliveringChannel(PromisingChannel):
         """Send a method frame on this channel."""
         write_method(self.out(), self.number, payload)
 
+    def send_content(self, message: Message) -> None:
+        """Send a message's content, cut anew if its frames are too large for this client."""
+        out, frame_max = self.out(), self.link.frame_max
+        if frame_max == 0 or message.frame_bytes <= frame_max:
+            write_content(out, self.number, message.content, message.header_bytes)
+        else:
+            write_recut(out, self.number, message.content, message.header_bytes, frame_max)
+
     def hold(self, position: int) -> None:
         """Keep all further output back until journal position `position` is synced."""
         settlement = self.link.context.settlement
@@ -56,7 +65,7 @@ class DeliveringChannel(PromisingChannel):
             return
         if self._held is None:
             self._held = BytesWriter()
-        self._held_until = max(position, self._held_until)
+        self.held_until = max(position, self.held_until)
         settlement.hold(self, position)
 
     def release(self, position: int) -> None:
@@ -66,10 +75,10 @@ class DeliveringChannel(PromisingChannel):
         connection has ended they find nobody.
         """
         held = self._held
-        if held is None or position < self._held_until:
+        if held is None or position < self.held_until:
             return
         self._held = None
-        self._held_until = 0
+        self.held_until = 0
         if self.link.state == RUNNING:
             self.link.outbox.write(held.getvalue())
             self.link.after_hold()

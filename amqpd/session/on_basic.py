@@ -10,7 +10,6 @@ from amqpd.session.channel import Channel
 from amqpd.session.on_exchange import clean
 from amqpd.session.subscription import Subscription
 from amqpd.wire import methods, tables
-from amqpd.wire.frames import write_content, write_recut
 from amqpd.wire.tables import Table
 
 
@@ -19,6 +18,7 @@ def on_basic_qos(channel: Channel, method: base.Frame, arguments: Table) -> None
 
     Deviation: as in RabbitMQ, `global` false sets the limit of each consumer that starts from now
     on, and true one limit that all consumers of the channel share, at once; sizes are refused.
+    A limit for each consumer removes the shared one, as in RabbitMQ.
     """
     assert isinstance(method, commands.Basic.Qos)
     if method.prefetch_size:
@@ -27,6 +27,8 @@ def on_basic_qos(channel: Channel, method: base.Frame, arguments: Table) -> None
         channel.set_window(method.prefetch_count)
     else:
         channel.prefetch = method.prefetch_count
+        if channel.window:
+            channel.set_window(0)
     channel.send(methods.encode(commands.Basic.QosOk()))
 
 
@@ -115,15 +117,16 @@ def on_basic_get(channel: Channel, method: base.Frame, arguments: Table) -> None
         entry.consumer.unacked = 1
         entry.consumer.is_active = False
         channel.unacked.add(entry)
-    message, link = entry.message, channel.link
-    out = channel.out()
-    head = message.address.encoded[:-1]
-    count = queue.backlog.count
-    methods.write_get_ok(out, channel.number, channel.last_tag, entry.redelivered, head, count)
-    if link.frame_max == 0 or message.frame_bytes <= link.frame_max:
-        write_content(out, channel.number, message.content, message.header_bytes)
-    else:
-        write_recut(out, channel.number, message.content, message.header_bytes, link.frame_max)
+    head = entry.message.address.encoded[:-1]
+    methods.write_get_ok(
+        channel.out(),
+        channel.number,
+        channel.last_tag,
+        entry.redelivered,
+        head,
+        queue.backlog.count,
+    )
+    channel.send_content(entry.message)
 
 
 def on_basic_reject(channel: Channel, method: base.Frame, arguments: Table) -> None:
@@ -143,14 +146,14 @@ def on_basic_recover(channel: Channel, method: base.Frame, arguments: Table) -> 
     assert isinstance(method, commands.Basic.Recover)
     _check_recover(method.requeue)
     channel.send(methods.encode(commands.Basic.RecoverOk()))
-    channel.requeue(channel.unacked.take_all())
+    channel.settle(channel.unacked.take_all(), requeue=True)
 
 
 def on_basic_recover_async(channel: Channel, method: base.Frame, arguments: Table) -> None:
     """basic.recover-async: as recover, without an answer (spec 1.8.3.15)."""
     assert isinstance(method, commands.Basic.RecoverAsync)
     _check_recover(method.requeue)
-    channel.requeue(channel.unacked.take_all())
+    channel.settle(channel.unacked.take_all(), requeue=True)
 
 
 def _check_recover(requeue: bool) -> None:

@@ -103,13 +103,13 @@ def on_queue_bind(channel: Channel, method: base.Frame, arguments: Table) -> Non
 
 
 def on_queue_unbind(channel: Channel, method: base.Frame, arguments: Table) -> None:
-    """queue.unbind: a missing binding is fine, a queue locked to others is not (spec 1.7.2.5)."""
+    """queue.unbind: a missing binding is fine, also of a queue locked to others (spec 1.7.2.5)."""
     assert isinstance(method, commands.Queue.Unbind)
     name, exchange = clean(channel.queue_named(method.queue)), clean(method.exchange)
     key = _key_for(method.queue, method.routing_key, name)
     _check_ends(channel, name, exchange)
     vhost = channel.vhost
-    if name in vhost.queues:
+    if vhost.is_bound(exchange, name, key, arguments):
         vhost.queue(name, channel.link.id)  # refuses if it is locked
     channel.hold(vhost.unbind(exchange, True, name, key, arguments))
     channel.send(methods.encode(commands.Queue.UnbindOk()))
@@ -146,10 +146,10 @@ def on_queue_delete(channel: Channel, method: base.Frame, arguments: Table) -> N
     count = 0
     if name in vhost.queues:
         queue = vhost.queue(name, link.id)
-        if method.if_unused and queue.consumers:
-            raise errors.in_use("queue", name, vhost.name)
         if method.if_empty and queue.backlog.count > 0:
             raise errors.not_empty(name, vhost.name)
+        if method.if_unused and queue.consumers:
+            raise errors.in_use("queue", name, vhost.name)
         count, position = channel.delete_queue(queue)
         channel.hold(position)
     else:

@@ -217,7 +217,7 @@ class Channel:
 
     def ready(self, queue: str) -> int:
         """How many messages are ready in a queue, as declare-ok says (see `expect_ready`)."""
-        return self.declare(queue, passive=True).message_count
+        return int(self.declare(queue, passive=True).message_count)
 
     def publish(
         self,
@@ -334,7 +334,7 @@ def _method(item: Any) -> Any:
     return item.method if isinstance(item, Message) else item
 
 
-def _class_of(name: str) -> type[base.Frame]:
+def _class_of(name: str) -> Any:
     class_name, method_name = name.split(".")
     return getattr(getattr(commands, class_name), method_name)
 

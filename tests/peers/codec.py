@@ -13,8 +13,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from pamqp import base, commands, header
-from pamqp import frame as pamqp_frame
+from pamqp import base, commands, decode, header
 
 METHOD = 1
 HEADER = 2
@@ -52,6 +51,17 @@ class ContentHeader(NamedTuple):
     body_bytes: int
     properties: bytes
 
+
+class RequestOk(base.Frame):
+    """access.request-ok, which pamqp does not know (0-9-1 has no class access any more)."""
+
+    __slots__ = ["ticket"]
+    index = 0x001E000B
+    name = "Access.RequestOk"
+    _ticket = "short"
+
+
+_METHODS: dict[int, Any] = {**commands.INDEX_MAPPING, RequestOk.index: RequestOk}
 
 _NUMBERS = {
     "t": ">?",
@@ -237,10 +247,36 @@ def content_frames(channel: int, properties: bytes, body: bytes, frame_max: int)
 
 
 def decode_method(payload: bytes) -> base.Frame:
-    """Decode a method frame's payload to pamqp's class."""
-    _, _, method = pamqp_frame.unmarshal(frame(METHOD, 0, payload))
-    assert isinstance(method, base.Frame)
+    """Decode a method frame's payload to pamqp's class; a text that is not UTF-8 stays bytes."""
+    (index,) = struct.unpack_from(">I", payload)
+    method: base.Frame = _METHODS[index]()
+    at, bit = 4, 8
+    for name in method.__slots__:
+        kind = method.amqp_type(name)
+        if kind == "bit":
+            if bit == 8:
+                at, bit = at + 1, 0
+            setattr(method, name, bool(payload[at - 1] >> bit & 1))
+            bit += 1
+            continue
+        bit = 8
+        if kind == "shortstr":
+            end = at + 1 + payload[at]
+            value: Any = _text(payload[at + 1 : end])
+            at = end
+        else:
+            length, value = decode.by_type(payload[at:], kind)
+            at += length
+        setattr(method, name, value)
+    assert at == len(payload), f"{method.name} has {len(payload) - at} octets too many"
     return method
+
+
+def _text(data: bytes) -> str | bytes:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data
 
 
 class FrameReader:

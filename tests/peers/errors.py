@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 from pamqp import base
@@ -15,7 +15,13 @@ class PeerError(Exception):
 class Closed(PeerError):
     """A close method came; its four fields are here."""
 
-    def __init__(self, reply_code: int, reply_text: str, class_id: int, method_id: int) -> None:
+    def __init__(
+        self,
+        reply_code: int | None,
+        reply_text: str,
+        class_id: int | None,
+        method_id: int | None,
+    ) -> None:
         super().__init__(f"{reply_code} {reply_text} ({class_id},{method_id})")
         self.reply_code = reply_code
         self.reply_text = reply_text
@@ -41,14 +47,14 @@ class Silence(PeerError):
 
 def channel_error(
     code: int, text: str | re.Pattern[str], method: type[base.Frame] | None
-) -> "Iterator[None]":
+) -> AbstractContextManager[None]:
     """Expect channel.close with this code, this text, and the ids of this method."""
     return _closes(ChannelClosed, code, text, method)
 
 
 def connection_error(
     code: int, text: str | re.Pattern[str], method: type[base.Frame] | None
-) -> "Iterator[None]":
+) -> AbstractContextManager[None]:
     """Expect connection.close with this code, this text, and the ids of this method."""
     return _closes(ConnectionClosed, code, text, method)
 

@@ -15,6 +15,7 @@ from amqpd.limits import Limits
 from amqpd.session.connection import Connection as BrokerConnection
 from amqpd.session.peer import Peer as Facts
 from tests.peers.accounts import ACCOUNTS, VHOSTS
+from tests.peers.connection import Connection
 from tests.peers.errors import Silence
 from tests.peers.link import Link
 from tests.peers.peer import Oracle, Peer
@@ -122,8 +123,32 @@ class MemoryPeer(Peer):
 
     def link(self, *, slow: bool = False) -> Link:
         """See Peer."""
+        port = self._next_port()
+        return self.link_from(Facts("127.0.0.1", port, "127.0.0.1", 5672, loopback=True))
+
+    def stranger_from(
+        self, host: str, *, loopback: bool = False, certificate_name: str | None = None
+    ) -> Connection:
+        """Open a stream from this address, over TLS if a certificate's name is given."""
+        facts = Facts(
+            host,
+            self._next_port(),
+            "192.0.2.1",
+            5671,
+            loopback=loopback,
+            tls=certificate_name is not None,
+            certificate_name=certificate_name or "",
+        )
+        connection = Connection(self.link_from(facts))
+        self._connections.append(connection)
+        return connection
+
+    def _next_port(self) -> int:
         self._port += 1
-        facts = Facts("127.0.0.1", self._port, "127.0.0.1", 5672, loopback=True)
+        return self._port
+
+    def link_from(self, facts: Facts) -> Link:
+        """Open a stream that has these facts about it."""
         connection = self.broker.connected(facts, self.now_ms)
         link = self.links[connection] = self._new_link(connection)
         return link

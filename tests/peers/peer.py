@@ -55,6 +55,9 @@ class Peer:
         """Raise or lift a resource alarm (in memory and simulation only)."""
         raise NotImplementedError(f"no alarms at distance {self.distance}")
 
+    def needs_accounts(self, needs: bool = True) -> None:
+        """Skip a scenario whose users a broker does not have; most have them."""
+
     def _unique(self, base: str, count: int) -> str:
         """Make a name that nobody else uses."""
         return f"{base}-{count}"

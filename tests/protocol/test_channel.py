@@ -219,6 +219,16 @@ WRONG_ORDERS = [
         0,
     ),
     (
+        [publish(1), header(1, 2), codec.frame(codec.HEADER, 1, b"short")],
+        'FRAME_ERROR - type 2, all octets = <<"short">>: unknown_frame',
+        0,
+    ),
+    (
+        [publish(1), codec.frame(codec.METHOD, 1, b"")],
+        "FRAME_ERROR - type 1, all octets = <<>>: unknown_frame",
+        0,
+    ),
+    (
         [publish(1), codec.frame(codec.HEADER, 1, struct.pack(">HHQ", 60, 0, 0))],
         "FRAME_ERROR - type 2, all octets = <<0,60,0,0,0,0,0,0,0,0,0,0>>: unknown_frame",
         0,
@@ -317,3 +327,18 @@ def test_a_subclass_gives_the_commands_their_meaning() -> None:
         receive(bare, method(3, commands.Basic.Ack(1)))
     with pytest.raises(NotImplementedError):
         receive(bare, publish(3), header(3, 0))
+
+
+@pytest.mark.parametrize("payload", [b"", b"\0\x3c\0"])
+def test_a_method_frame_without_a_method_is_an_unknown_frame(payload: bytes) -> None:
+    with pytest.raises(FrameError) as refused:
+        receive(channel(), codec.frame(codec.METHOD, 1, payload))
+    described = errors.frame_octets(codec.METHOD, payload)
+    assert refused.value.text == f"FRAME_ERROR - {described}: unknown_frame"
+
+
+def test_a_tag_that_no_delivery_can_have_is_not_acknowledged() -> None:
+    ack = struct.pack(">IQB", commands.Basic.Ack.index, (1 << 64) - 1, 1)
+    with pytest.raises(SoftError) as refused:
+        receive(channel(), codec.frame(codec.METHOD, 1, ack))
+    assert refused.value.text == "PRECONDITION_FAILED - unknown delivery tag 18446744073709551615"

@@ -13,6 +13,7 @@ from pamqp import base, commands
 
 from amqpd import errors
 from amqpd.protocol import connection as states
+from amqpd.protocol.channel import ChannelConversation
 from amqpd.wire import methods
 from tests.peers import codec
 from tests.protocol.recorder import (
@@ -269,6 +270,9 @@ UNKNOWN_FRAMES = [
     (codec.frame(1, 0, b""), "type 1, all octets = <<>>: unknown_frame"),
     (codec.frame(1, 1, b"\0\x3c\0"), "type 1, all octets = <<0,60,0>>: unknown_frame"),
     (codec.frame(1, 7, b"ab"), 'type 1, all octets = <<"ab">>: unknown_frame'),
+    (codec.frame(2, 0, b""), "type 2, all octets = <<>>: unknown_frame"),
+    (codec.frame(2, 1, b"header"), 'type 2, all octets = <<"header">>: unknown_frame'),
+    (codec.frame(2, 7, b"header"), 'type 2, all octets = <<"header">>: unknown_frame'),
 ]
 UNREADABLE_FRAMES = [
     (
@@ -385,11 +389,13 @@ def test_a_payload_of_frame_max_is_let_pass_and_one_more_is_not(kind: int) -> No
     assert conversation.state == states.DISCARDING
 
 
-def test_a_frame_that_is_too_large_is_refused_by_its_first_eight_octets() -> None:
+@every_way
+def test_a_frame_that_is_too_large_is_refused_before_its_payload_comes(way: str) -> None:
     conversation = recorder(states.RUNNING, 1)
-    conversation.receive_bytes(struct.pack(">BHI", 3, 1, FRAME_MAX + 1))
+    start = struct.pack(">BHI", 3, 1, FRAME_MAX + 1)
+    conversation.receive_bytes(codec.HEARTBEAT_FRAME + start[:-1])
     assert conversation.take() == []
-    conversation.receive_bytes(b"x")
+    say(conversation, start[-1:], way)
     assert [sent[2] for sent in conversation.take()] == [501]
 
 
@@ -696,3 +702,19 @@ def test_all_octets_are_counted_also_those_that_are_discarded() -> None:
     conversation.receive_bytes(b"nothing that is heard")
     sizes = len(method(1, HARD)) + len(CLOSE_OK) + 21
     assert conversation.received_bytes == before + sizes
+
+
+def test_a_subclass_gives_the_methods_their_meaning() -> None:
+    bare = states.Conversation()
+    channel = ChannelConversation(1)
+    for call in (
+        bare.on_protocol_header,
+        lambda: bare.on_connection_method(methods.CONNECTION_OPEN, b""),
+        lambda: bare.on_channel_open(1),
+        lambda: bare.on_channel_end(channel),
+        lambda: bare.on_channel_error(channel, errors.no_queue("q", "/")),
+        lambda: bare.on_end(None),
+        lambda: bare.on_wait(states.CLOSING, False),
+    ):
+        with pytest.raises(NotImplementedError):
+            call()

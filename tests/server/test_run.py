@@ -81,10 +81,10 @@ def start():
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
-def test_the_first_lines_say_what_a_person_needs(start, loop):
+def test_the_first_lines_say_what_a_person_needs(start, loop, tmp_path):
     if loop == "uvloop":
         pytest.importorskip("uvloop")
-    process = start(f"{FREE}, loop='{loop}', data_dir='somewhere'")
+    process = start(f"{FREE}, loop='{loop}', data_dir='{tmp_path}/somewhere', in_memory=False")
     process.read_until(COMPLETE)
     text = "".join(process.lines)
     assert "amqpd 0." in process.lines[0]
