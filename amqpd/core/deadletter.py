@@ -10,7 +10,7 @@ from typing import Final
 
 from amqpd.core.message import Address, Message
 from amqpd.wire import properties, tables
-from amqpd.wire.tables import Field, Malformed, Table
+from amqpd.wire.tables import Malformed, Table
 
 REJECTED: Final = "rejected"
 EXPIRED: Final = "expired"
@@ -39,7 +39,6 @@ def record_death(
     reason: str,
     wall_s: int,
     keys: list[str],
-    expiration: bytes,
 ) -> list[Table]:
     """Put a death into `headers`. Returns the history with it, the latest first."""
     history = history_of(headers)
@@ -54,8 +53,9 @@ def record_death(
         current["count"] = tables.long((times or 0) + 1)
     else:
         current = {}
-        if expiration:
-            current["original-expiration"] = Field("S", expiration)
+        if message.expiration_ms >= 0:
+            expiration = tables.longstr(str(message.expiration_ms))
+            current["original-expiration"] = expiration
         current["count"] = tables.long(1)
         current["reason"] = tables.longstr(reason)
         current["queue"] = tables.longstr(queue)

@@ -12,8 +12,8 @@ from mypy_extensions import i64, mypyc_attr
 
 from amqpd.core.backlog import Backlog, PriorityBacklog
 from amqpd.core.consumer import Consumer, Entry, ReadyConsumers
-from amqpd.core.message import Message
 from amqpd.core.deadletter import EXPIRED, MAXLEN, REJECTED
+from amqpd.core.message import Message
 from amqpd.core.ports import NO_POSITION, Journal
 from amqpd.core.rules import REJECT_PUBLISH_DLX, Rules, priorities_of, rules_of
 from amqpd.core.timers import Timed, Timers
@@ -60,8 +60,6 @@ class Queue:
     def __init__(
         self,
         journal: Journal,
-        timers: Timers,
-        undertaker: Undertaker,
         queue_id: int,
         vhost: str,
         name: str,
@@ -70,6 +68,8 @@ class Queue:
         owner: int,
         auto_delete: bool,
         arguments: Table,
+        timers: Timers | None = None,
+        undertaker: Undertaker | None = None,
     ) -> None:
         assert not (durable and owner)
         self._journal: Final = journal
@@ -90,8 +90,8 @@ class Queue:
         )
         self.rules: Rules | None = rules_of(arguments)
         self.active: Consumer | None = None  # with a single active consumer
-        self._timers: Final = timers
-        self._undertaker: Final = undertaker
+        self._timers: Final = timers or Timers()
+        self._undertaker: Final = undertaker or Undertaker()
         self._expiry: Final = _Deadline(self, True)
         self._disuse: Final = _Deadline(self, False)
         self.used()
@@ -134,8 +134,14 @@ class Queue:
             return
         if ttl_ms > 0:
             entry.expires_ms = self._timers.now_ms + ttl_ms
+            if entry.segment:
+                self._journal.expires(self.id, entry)
         self.backlog.push(entry)
         self._keep_limits()
+        self._watch_expiry()
+
+    def adopted(self) -> None:
+        """Look after what recovery has put into the backlog."""
         self._watch_expiry()
 
     def _keep_limits(self) -> None:

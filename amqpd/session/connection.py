@@ -77,7 +77,7 @@ class Connection(Link):
         self._wants_blocked = False
         self._told_blocked = False
         self._watch: Final = _Watch(self)
-        context.timers.set(self._watch, context.now_ms + context.limits.handshake_timeout_ms)
+        context.timers.set(self._watch, context.timers.now_ms + context.limits.handshake_timeout_ms)
 
     # -- handshake --------------------------------------------------------------------------------
 
@@ -220,7 +220,7 @@ class Connection(Link):
         write_method(self.outbox, 0, _OPEN_OK)
         context.timers.clear(self._watch)
         if self._heartbeat is not None:
-            context.timers.set(self._watch, context.now_ms + self._heartbeat.tick_ms)
+            context.timers.set(self._watch, context.timers.now_ms + self._heartbeat.tick_ms)
         self._note("info", "connection opened", self._who())
 
     def _who(self) -> dict[str, object]:
@@ -344,7 +344,7 @@ class Connection(Link):
         """See Conversation."""
         limits = self.context.limits
         delay_ms = limits.silent_close_ms if silent else limits.closing_ms
-        self.context.timers.set(self._watch, self.context.now_ms + delay_ms)
+        self.context.timers.set(self._watch, self.context.timers.now_ms + delay_ms)
         self.reading = True
 
     def on_end(self, error: AmqpError | None) -> None:

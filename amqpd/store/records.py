@@ -13,6 +13,7 @@
 | DEFINED | a field table: something durable was made or removed (see `journal`) |
 | SNAPSHOT | nothing: forget all definitions, the following ones are complete |
 | SNAPSHOT_END | nothing: they were |
+| EXPIRES | queue u32, seq u64, wall clock u64 (ms): when an entry just published expires |
 | PAGE_SETTLED | page file u32, first seq u64, last seq u64: the snapshot of a page file |
 | CLEAN | nothing: the broker stopped in good order |
 
@@ -49,6 +50,7 @@ SNAPSHOT: Final = 5
 SNAPSHOT_END: Final = 6
 PAGE_SETTLED: Final = 7
 CLEAN: Final = 8
+EXPIRES: Final = 9
 
 RECORD_HEADER_BYTES: Final = 5
 _MESSAGE_BYTES_MIN: Final = 7 + 2 + FLAGS_AT + 2
@@ -69,7 +71,7 @@ def write_record(out: BytesWriter, kind: int, payload: bytes) -> None:
 
 
 def write_range(out: BytesWriter, kind: int, owner: int, first: i64, last: i64) -> None:
-    """Append a SETTLED, REDELIVERED or PAGE_SETTLED record."""
+    """Append a SETTLED, REDELIVERED, PAGE_SETTLED or EXPIRES record."""
     out.append(kind)
     write_i32_be(out, 20)
     write_i32_be(out, owner)
@@ -153,6 +155,7 @@ def decode_message(data: bytes, at: i64, end: i64, addresses: Addresses) -> tupl
         channel & 0xFFFF,
         flags & _PERSISTENT != 0,
     )
+    message.read_properties()
     return message, flags & _REDELIVERED != 0
 
 

@@ -193,6 +193,11 @@ class Recovery:
             self._replay_published(data, start, end)
         elif kind == records.SETTLED:
             self._replay_settled(*records.decode_range(data[start:end]))
+        elif kind == records.EXPIRES:
+            queue_id, seq, wall_ms = records.decode_range(data[start:end])
+            queue = self.found.queues.get(queue_id)
+            if queue is not None and seq in queue.entries:
+                queue.entries[seq].expires_ms = wall_ms  # monotonic from `restore` on
         elif kind == records.DEFINED:
             table, _ = tables.decode_table(data, start, end)
             self._replay_defined(table)
@@ -344,7 +349,9 @@ class Recovery:
             if file is None:
                 file = PageFile(number, queue_id, True, page_header.first_seq)
             file.last_seq = page_header.last_seq
-            page = StoredPage(file, at, length, page_header.persistent, 0, b"", True)
+            page = StoredPage(
+                file, at, length, page_header.persistent, 0, b"", True, page_header.priority
+            )
             page.first_seq = page_header.first_seq
             page.last_seq = page_header.last_seq
             page.group = int.from_bytes(head[12:20], "big")
@@ -390,6 +397,9 @@ class Recovery:
             if live is not None:
                 kept.append(live)
                 live.file.live += live.count
+        if "x-max-priority" in arguments_of(queue.definition):
+            self._leave_to_pages(kept, queue)
+            return kept
         starts = [page.first_seq for page in kept]
         for seq in list(queue.entries):
             place = bisect_right(starts, seq) - 1
@@ -397,6 +407,15 @@ class Recovery:
                 if not kept[place].file.is_settled(seq):
                     del queue.entries[seq]
         return kept
+
+    def _leave_to_pages(self, kept: list[StoredPage], queue: RecoveredQueue) -> None:
+        """Drop the entries that pages have too; pages of different priority overlap in seq."""
+        for page in kept:
+            data = self._disk.read(page.file.name, page.offset, page.length)
+            block = blocks.block_at(data, 0)
+            if block is not None:
+                for entry in pages.decode_page(block.records, page, self._addresses, 0):
+                    queue.entries.pop(int(entry.seq), None)
 
     def _live_of(self, page: StoredPage) -> StoredPage | None:
         """Return a page as it counts now, None if nothing of it does.
@@ -415,10 +434,10 @@ class Recovery:
                     self._damaged(Damage(file.name, page.offset, "a damaged page"))
                     file.is_damaged = True
                 return None
-            count = len(pages.decode_page(block.records, page, self._addresses))
+            count = len(pages.decode_page(block.records, page, self._addresses, 0))
         if count == 0:
             return None
-        live = StoredPage(file, page.offset, page.length, count, 0, b"", True)
+        live = StoredPage(file, page.offset, page.length, count, 0, b"", True, page.priority)
         live.first_seq = page.first_seq
         live.last_seq = page.last_seq
         return live

@@ -84,7 +84,11 @@ class Restorer:
         entries = sorted(recovered.entries.values(), key=_seq_of)
         before = [entry for entry in entries if entry.seq < first]
         after = entries[len(before) :]
+        for entry in entries:
+            if entry.expires_ms:
+                entry.expires_ms = max(1, entry.expires_ms - self._journal.wall_offset_ms)
         adopt(queue.backlog, before, list(pages), after)
+        queue.adopted()
 
     def _restore_binding(self, table: Table) -> None:
         vhost = self._vhosts[tables.text(table["vhost"])]

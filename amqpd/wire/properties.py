@@ -37,6 +37,9 @@ _BEFORE_MODE: Final = CONTENT_TYPE | CONTENT_ENCODING | HEADERS
 
 _MORE_FLAGS: Final = 1
 
+# Flags of the properties that change what a queue does with a message.
+QUEUES_ASK: Final = PRIORITY | EXPIRATION
+
 _VALUES_AT: Final = FLAGS_AT + 2
 _PERSISTENT: Final = 2
 # Width of the properties that have a fixed one; the others but HEADERS are short strings.
