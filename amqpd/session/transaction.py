@@ -23,7 +23,7 @@ class HeldPublish:
 class HeldSettle:
     """Entries, out of the unacked window already, that the commit settles or requeues."""
 
-    def __init__(self, entries: list[Entry], requeue: bool, rejected: bool) -> None:
+    def __init__(self, entries: list[Entry], requeue: bool, rejected: bool = False) -> None:
         self.entries: Final = entries
         self.requeue: Final = requeue
         self.rejected: Final = rejected

@@ -138,6 +138,12 @@ def headers(content: bytes, header_bytes: i64) -> Table:
     return table
 
 
+def span(content: bytes, wanted: int, header_bytes: i64) -> tuple[i64, i64]:
+    """Return where the encoded value of a property, which must be present, begins and ends."""
+    at = _find(content, flags_of(content), wanted, header_bytes)
+    return at, _skip(content, at, header_bytes - 1, wanted)
+
+
 def with_value(content: bytes, flag: int, encoded: bytes, header_bytes: i64) -> tuple[bytes, i64]:
     """Set a property to an encoded value, whether it is present or not.
 
@@ -151,10 +157,8 @@ def with_value(content: bytes, flag: int, encoded: bytes, header_bytes: i64) -> 
 
 def without(content: bytes, flag: int, header_bytes: i64) -> tuple[bytes, i64]:
     """Take a property away that is present. Returns (content, length of its header frame)."""
-    flags = flags_of(content)
-    start = _find(content, flags, flag, header_bytes)
-    after = _skip(content, start, header_bytes - 1, flag)
-    return _replaced(content, flags & ~flag, start, after, b"", header_bytes)
+    start, after = span(content, flag, header_bytes)
+    return _replaced(content, flags_of(content) & ~flag, start, after, b"", header_bytes)
 
 
 def _replaced(
