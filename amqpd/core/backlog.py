@@ -320,24 +320,6 @@ class PriorityBacklog(Backlog):
                 return level.peek()
         raise AssertionError("an empty backlog was asked for an entry")
 
-    def next_expiry_ms(self) -> i64:
-        """See Backlog: the earliest of all priorities."""
-        earliest: i64 = 0
-        for level in self._levels:
-            expires_ms = level.next_expiry_ms()
-            if expires_ms and (earliest == 0 or expires_ms < earliest):
-                earliest = expires_ms
-        return earliest
-
-    def pop_expired(self, now_ms: i64) -> Entry | None:
-        """See Backlog: of any priority."""
-        for level in self._levels:
-            entry = level.pop_expired(now_ms)
-            if entry is not None:
-                self._sum()
-                return entry
-        return None
-
     def restore(self, entries: list[Entry]) -> None:
         """See Backlog."""
         for entry in entries:
@@ -345,11 +327,20 @@ class PriorityBacklog(Backlog):
         self._sum()
 
     def adopt(self, before: list[Entry], pages: list[Page], after: list[Entry]) -> None:
-        """See Backlog. Old pages are of one priority each, and in order within it."""
+        """See Backlog. Each page is of one priority; each priority is in order within itself."""
+        paged: dict[int, list[Page]] = {}
         for page in pages:
-            self._level(page.priority).adopt([], [page], [])
+            paged.setdefault(min(page.priority, self._highest), []).append(page)
+        entries: dict[int, list[Entry]] = {}
         for entry in before + after:
-            self._level(int(entry.message.priority)).restore([entry])
+            priority = min(int(entry.message.priority), self._highest)
+            entries.setdefault(priority, []).append(entry)
+        for priority in sorted(set(paged) | set(entries)):
+            own_pages, own = paged.get(priority, []), entries.get(priority, [])
+            older = own
+            if own_pages:
+                older = [entry for entry in own if entry.seq < own_pages[0].first_seq]
+            self._level(priority).adopt(older, own_pages, own[len(older) :])
         self._sum()
 
     def in_memory(self) -> list[Entry]:

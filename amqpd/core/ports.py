@@ -41,6 +41,7 @@ class Page:
         self.priority: Final = priority
         self.count: Final = count
         self.body_bytes: Final = body_bytes
+        self.first_seq = 0  # filled in by recovery, which looks pages up by seq
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

@@ -15,8 +15,8 @@ from amqpd.core.consumer import Consumer, Entry, ReadyConsumers
 from amqpd.core.deadletter import EXPIRED, MAXLEN, REJECTED
 from amqpd.core.message import Message
 from amqpd.core.ports import NO_POSITION, Journal
-from amqpd.core.rules import REJECT_PUBLISH_DLX, Rules, priorities_of, rules_of
-from amqpd.core.timers import Timed, Timers
+from amqpd.core.rules import DROP_HEAD, REJECT_PUBLISH_DLX, Rules, priorities_of, rules_of
+from amqpd.core.timers import NEVER, Timed, Timers
 from amqpd.wire.tables import Table
 
 
@@ -94,6 +94,7 @@ class Queue:
         self._undertaker: Final = undertaker or Undertaker()
         self._expiry: Final = _Deadline(self, True)
         self._disuse: Final = _Deadline(self, False)
+        self._unused_ms = 0  # when x-expires is over, as of the latest use
         self.used()
         self.consumers: list[Consumer] = []
         self.ready: Final = ReadyConsumers()
@@ -124,6 +125,10 @@ class Queue:
         rules = self.rules
         if rules is not None and rules.ttl_ms >= 0 and (ttl_ms < 0 or rules.ttl_ms < ttl_ms):
             ttl_ms = rules.ttl_ms
+        if ttl_ms >= 0:  # also for what a consumer gets at once: it may come back
+            entry.expires_ms = max(1, self._timers.now_ms + ttl_ms)
+            if entry.segment:
+                self._journal.expires(self.id, entry)
         if self.ready.count and self.backlog.count == 0:
             consumer = self._able()
             if consumer is not None:
@@ -132,10 +137,6 @@ class Queue:
         if ttl_ms == 0:
             self._leave(entry, EXPIRED)
             return
-        if ttl_ms > 0:
-            entry.expires_ms = self._timers.now_ms + ttl_ms
-            if entry.segment:
-                self._journal.expires(self.id, entry)
         self.backlog.push(entry)
         self._keep_limits()
         self._watch_expiry()
@@ -145,9 +146,12 @@ class Queue:
         self._watch_expiry()
 
     def _keep_limits(self) -> None:
-        """Drop what is over the length limits, the next to be delivered first."""
+        """Drop what is over the length limits, the next to be delivered first.
+
+        A queue that refuses publishes drops nothing: what is requeued may be over the limits.
+        """
         rules = self.rules
-        if rules is None or not rules.is_limited:
+        if rules is None or not rules.is_limited or rules.overflow != DROP_HEAD:
             return
         while self.backlog.count > 0 and self._is_over(rules):
             self._leave(self.backlog.pop(), MAXLEN)
@@ -160,7 +164,7 @@ class Queue:
     def refuses(self, message: Message) -> bool:
         """Say whether a full queue refuses a publish; it may dead-letter it (x-overflow)."""
         rules = self.rules
-        if rules is None or not rules.overflow:
+        if rules is None or rules.overflow == DROP_HEAD:
             return False
         full = rules.length_max >= 0 and self.backlog.count >= rules.length_max
         if rules.bytes_max >= 0:
@@ -194,9 +198,14 @@ class Queue:
         self._watch_expiry()
 
     def _watch_expiry(self) -> None:
-        """Have the oldest entry looked at when its time is over."""
+        """Have the next entry looked at when its time is over.
+
+        A deadline that is too early stays: it comes to nothing and is set anew then, where setting
+        it for each entry that is the next in its turn would fill the heap.
+        """
         next_ms = int(self.backlog.next_expiry_ms())
-        if next_ms and next_ms != self._expiry.deadline_ms:
+        current_ms = self._expiry.deadline_ms
+        if next_ms and (current_ms == NEVER or next_ms < current_ms):
             self._timers.set(self._expiry, next_ms)
 
     def reject(self, entry: Entry) -> None:
@@ -214,11 +223,17 @@ class Queue:
         """Note a use that starts the time of x-expires anew: a declare, a get, a consumer's end."""
         rules = self.rules
         if rules is not None and rules.expires_ms > 0:
-            self._timers.set(self._disuse, self._timers.now_ms + rules.expires_ms)
+            self._unused_ms = self._timers.now_ms + rules.expires_ms
+            if self._disuse.deadline_ms == NEVER:  # else it is set anew when it comes
+                self._timers.set(self._disuse, self._unused_ms)
 
     def on_unused(self) -> None:
-        """The time of x-expires is over."""
-        if not self.consumers and not self.is_deleted:
+        """The time of x-expires is over, unless the queue was used meanwhile."""
+        if self.consumers or self.is_deleted:
+            return
+        if self._timers.now_ms < self._unused_ms:
+            self._timers.set(self._disuse, self._unused_ms)
+        else:
             self._undertaker.bury(self)
 
     def restore(self, entries: list[Entry]) -> None:
@@ -263,17 +278,17 @@ class Queue:
     def dispatch(self) -> None:
         """Hand ready entries to ready consumers until one of both is gone."""
         backlog = self.backlog
-        if backlog.next_expiry_ms():
-            self.drop_expired()
         while backlog.count > 0:
             consumer = self._able()
             if consumer is None:
-                return
+                break
             entry = backlog.pop()
             if entry.expires_ms and entry.expires_ms <= self._timers.now_ms:
                 self._leave(entry, EXPIRED)
                 continue
             self._hand(consumer, entry)
+        if backlog.next_expiry_ms():  # another entry may be the next now
+            self.drop_expired()
 
     def take(self, no_ack: bool) -> Entry | None:
         """Take the oldest ready entry for basic.get; None if there is none."""
@@ -287,6 +302,8 @@ class Queue:
             self._journal_settled(entry)
         else:
             self.unacked_count += 1
+        if self.backlog.next_expiry_ms():
+            self.drop_expired()
         return entry
 
     def settle(self, entry: Entry) -> None:

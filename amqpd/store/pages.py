@@ -123,7 +123,6 @@ class StoredPage(Page):
         self.offset: Final = offset
         self.length: Final = length
         self.data = data
-        self.first_seq = 0  # filled in by recovery, which looks pages up by seq
         self.last_seq = 0
         self.group = 0  # that wrote it
         self.is_old: Final = is_old
