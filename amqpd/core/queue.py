@@ -362,7 +362,10 @@ class Queue:
             self.dispatch()
 
     def remove_consumer(self, consumer: Consumer) -> None:
-        """Unregister a consumer. What it has unacked stays with its channel."""
+        """Unregister a consumer. What it has unacked stays with its channel.
+
+        Another may become the active one: `activate` lets it begin.
+        """
         if consumer.is_ready:
             self.ready.remove(consumer)
         if consumer in self.consumers:
@@ -372,8 +375,11 @@ class Queue:
         if self.active is consumer:
             self.active = None
             self._choose_active()
-            if self.active is not None:
-                self.active.resume()
+
+    def activate(self) -> None:
+        """Let the single active consumer, if a new one was chosen, have its turns."""
+        if self.active is not None:
+            self.active.resume()
 
     # -- end -------------------------------------------------------------------------------------
 

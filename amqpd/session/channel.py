@@ -312,6 +312,11 @@ class Channel(DeliveringChannel):
 
         Returns the journal position.
         """
+        position = self._withdraw(consumer)
+        consumer.queue.activate()
+        return position
+
+    def _withdraw(self, consumer: Subscription) -> int:
         assert consumer.is_active
         consumer.is_active = False
         self.forget(consumer.tag)
@@ -322,10 +327,12 @@ class Channel(DeliveringChannel):
             return position
         return 0
 
-    def cancel_all(self) -> None:
-        """Take all consumers from their queues."""
-        for consumer in list(self.consumers.values()):
-            self.cancel(consumer)
+    def cancel_all(self) -> list[Queue]:
+        """Take all consumers from their queues. Returns these, to `activate` in the end."""
+        consumers = list(self.consumers.values())
+        for consumer in consumers:
+            self._withdraw(consumer)
+        return [consumer.queue for consumer in consumers]
 
     def forget(self, tag: str) -> None:
         """See DeliveringChannel."""
@@ -347,13 +354,18 @@ class Channel(DeliveringChannel):
         self.link.context.dispatcher.carry_out(self, index, payload)
 
     def end(self) -> None:
-        """Let go of everything: consumers first, then requeue what is unacked."""
-        self.cancel_all()
+        """Let go of everything: consumers first, then requeue what is unacked.
+
+        Whoever becomes the active consumer of a queue gets what is requeued, too, in order.
+        """
+        queues = self.cancel_all()
         entries = self.unacked.take_all()
         if self.transaction is not None:
             entries = self.transaction.take_back() + entries
             entries.sort(key=_tag_of)
         self.requeue(entries)
+        for queue in queues:
+            queue.activate()
 
     def unacked_entries(self) -> list[tuple[int, Entry]]:
         """What was delivered and is not settled, with the id of its queue; also in transactions."""

@@ -9,6 +9,7 @@ from typing import Final
 from amqpd import errors
 from amqpd.core.consumer import Entry
 from amqpd.core.ports import NO_POSITION
+from amqpd.core.queue import Queue
 from amqpd.core.timers import Timed
 from amqpd.core.vhost import VHost
 from amqpd.errors import AmqpError, SoftError
@@ -365,12 +366,15 @@ class Connection(Link):
                 },
             )
         ending = [channel for channel in self.channels.values() if channel.state == 0]
+        queues: list[Queue] = []
         for channel in ending:  # none of them takes what another one gives back
             assert isinstance(channel, Channel)
-            channel.cancel_all()
+            queues.extend(channel.cancel_all())
         for channel in ending:
             self.on_channel_end(channel)
             channel.state = 2
+        for queue in queues:
+            queue.activate()
         self.channels.clear()
         for queue in list(self.exclusive_queues.values()):
             if not queue.is_deleted:
