@@ -394,16 +394,36 @@ class VHost(Undertaker):
 
         A queue that is full may refuse it, which sets `refused`; the others take it all the same.
         """
-        position = NO_POSITION
         for queue in queues:
-            if queue.rules is not None and queue.rules.overflow:
-                queues = self._takers(queues, message)
-                break
+            if queue.rules is not None:
+                return self._publish_by_rules(queues, message)
+        return self._place(queues, message)
+
+    def _place(self, queues: list[Queue], message: Message) -> int:
+        position = NO_POSITION
         if message.persistent:
             position = self._journal_published(queues, message)
         for queue in queues:
             if not queue.is_deleted:
                 queue.accept(message)
+        return position
+
+    def _publish_by_rules(self, queues: list[Queue], message: Message) -> int:
+        """Publish where a queue has rules: dead letters wait until all queues have the message.
+
+        Else one could take the seq that was journaled for the message in the next of the queues.
+        """
+        queues = self._takers(queues, message)
+        if len(queues) < 2 or self._is_burying:
+            return self._place(queues, message)
+        self._journal.begin()
+        self._is_burying = True
+        try:
+            position = self._place(queues, message)
+        finally:
+            self._is_burying = False
+            self._bury_all()
+            self._journal.end()
         return position
 
     def _takers(self, queues: list[Queue], message: Message) -> list[Queue]:
@@ -418,8 +438,10 @@ class VHost(Undertaker):
     def dead_letter(self, queue: Queue, message: Message, reason: str) -> None:
         """See Undertaker. What dies of that in its turn waits in a list: no recursion."""
         self._dying.append((queue, message, reason))
-        if self._is_burying:
-            return
+        if not self._is_burying:
+            self._bury_all()
+
+    def _bury_all(self) -> None:
         self._is_burying = True
         try:
             while self._dying:
@@ -444,7 +466,10 @@ class VHost(Undertaker):
         if found:
             address = make_address(target, own_key if key is None else key)
             was_refused = self.refused
-            self.publish(found, deadletter.renamed(message, headers, address))
+            try:
+                self.publish(found, deadletter.renamed(message, headers, address))
+            except errors.HardError:
+                pass  # the store has failed; what it had before is there after a restart
             self.refused = was_refused
 
     def bury(self, queue: Queue) -> None:
