@@ -281,7 +281,7 @@ def test_expiration_is_taken_out(channel: Channel, grave: Cemetery, queue: str) 
 
 
 def test_everything_else_stays(channel: Channel, grave: Cemetery, queue: str) -> None:
-    kept = {
+    kept: dict[str, Any] = {
         "content_type": "a",
         "content_encoding": "b",
         "delivery_mode": 2,
