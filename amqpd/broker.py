@@ -20,6 +20,7 @@ from amqpd.core.ports import Entropy, Journal, Log
 from amqpd.core.vhost import QueueIds, VHost
 from amqpd.limits import Limits
 from amqpd.protocol import connection as states
+from amqpd.session.channel import Channel
 from amqpd.session.connection import Connection
 from amqpd.session.context import Context
 from amqpd.session.dispatch import MethodDispatcher
@@ -148,9 +149,15 @@ class Broker:
         connection.log_end(why)
 
     def due(self, now_ms: int) -> None:
-        """Do what was to be done by now."""
+        """Do what was to be done by now; what goes wrong with one deadline leaves the others."""
         self._context.timers.now_ms = now_ms
-        self._context.timers.run(now_ms)
+        while True:
+            try:
+                self._context.timers.run(now_ms)
+                return
+            except Exception:
+                fields: dict[str, object] = {"trace": traceback.format_exc()}
+                self._log.event("error", "unexpected exception", fields)
 
     def group_done(self, group: Group, now_ms: int) -> None:
         """Learn that a group of the journal is on disk: what was promised of it is kept now."""
@@ -174,6 +181,12 @@ class Broker:
         self._throttled = []
         for connection in throttled:
             connection.throttle(False)
+        error = errors.store_failed()
+        for channel in self._context.settlement.abandon():
+            assert isinstance(channel, Channel)
+            waiting = self.connections.get(channel.link.id)
+            if waiting is not None:  # it would wait for ever for what it was promised
+                self.close_connection(waiting, error.code, error.text, self._context.now_ms)
 
     def synced(self, position: int, now_ms: int) -> None:
         """Learn that everything up to a journal position is safe: promises of it are kept now."""

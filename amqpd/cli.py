@@ -191,6 +191,38 @@ def perf(words: tuple[str, ...]) -> None:
     raise SystemExit(measure(words))
 
 
+@program.group()
+def store() -> None:
+    """Check, repair or print a data directory that no broker has."""
+
+
+@store.command("check")
+@click.argument("directory", metavar="DIR")
+def store_check(directory: str) -> None:
+    """Say what DIR holds; code 1 if it is damaged, 2 if it cannot be read. Changes nothing."""
+    from amqpd.store_command import check  # noqa: PLC0415 (start-up time: only here)
+
+    raise SystemExit(check(directory, click.echo))
+
+
+@store.command("repair")
+@click.argument("directory", metavar="DIR")
+def store_repair(directory: str) -> None:
+    """Set what is damaged in DIR aside in quarantine files, and keep everything else."""
+    from amqpd.store_command import repair  # noqa: PLC0415 (start-up time: only here)
+
+    raise SystemExit(repair(directory, click.echo))
+
+
+@store.command("dump")
+@click.argument("directory", metavar="DIR")
+def store_dump(directory: str) -> None:
+    """Print every record in DIR, one a line, without the bodies. Changes nothing."""
+    from amqpd.store_command import dump  # noqa: PLC0415 (start-up time: only here)
+
+    raise SystemExit(dump(directory, click.echo))
+
+
 def main() -> int:
     """Run the command line; the entry point of the program."""
     program.main(prog_name="amqpd")

@@ -28,6 +28,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--sim-seed", type=int, default=None, help="this seed alone")
     group.addoption("--amqp-url", default="amqp://guest:guest@127.0.0.1:5672/")
     group.addoption("--rabbitmqctl", default="", help="makes the users that scenarios need")
+    crash = parser.getgroup("crash")
+    crash.addoption("--crash-rounds", type=int, default=20, help="kill -9 so often (default 20)")
+    crash.addoption("--crash-seed", type=int, default=1, help="when and where (default 1)")
+    crash.addoption("--crash-seeds", type=int, default=200, help="simulated crashes (default 200)")
+    crash.addoption("--store-seed", type=int, default=None, help="this simulated crash alone")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -14,6 +14,7 @@ from pamqp import base, commands
 from amqpd.auth import Users
 from amqpd.broker import Broker
 from amqpd.core.ports import Journal, MemoryJournal
+from amqpd.core.timers import Timed
 from amqpd.limits import Limits
 from amqpd.protocol import connection as states
 from amqpd.session.connection import Connection
@@ -40,8 +41,12 @@ class OddJournal(Journal):
         self.position += 1
         return self.position
 
-    settled = queue_declared = queue_deleted = published
-    exchange_declared = exchange_deleted = bound = unbound = published
+    def settled(self, *fact: Any) -> None:
+        """See Journal."""
+        self.published(*fact)
+
+    queue_declared = queue_deleted = published  # type: ignore[assignment]
+    exchange_declared = exchange_deleted = bound = unbound = published  # type: ignore[assignment]
 
 
 class Door:
@@ -727,3 +732,28 @@ def test_a_publish_in_one_piece_is_a_publish_in_many(
     pieces = [bytes(data[at:to]) for at, to in zip(places, places[1:], strict=False)]
     assert heard(pieces, limits) == whole
     assert heard([bytes((octet,)) for octet in data], limits) == whole
+
+
+class _Wish(Timed):
+    """A deadline that is noted, or fails."""
+
+    def __init__(self, done: list[str], name: str, fails: bool) -> None:
+        super().__init__()
+        self.done, self.name, self.fails = done, name, fails
+
+    def on_deadline(self, now_ms: int) -> None:
+        """See Timed."""
+        if self.fails:
+            raise RuntimeError("a fault of the broker's own")
+        self.done.append(self.name)
+
+
+def test_a_deadline_that_fails_leaves_the_others(door: Door) -> None:
+    done: list[str] = []
+    timers = door.broker._context.timers
+    for name, fails in (("first", False), ("second", True), ("third", False)):
+        timers.set(_Wish(done, name, fails), NOW_MS + 5)
+    door.broker.due(NOW_MS + 5)
+    assert done == ["first", "third"]
+    (fields,) = door.events("unexpected exception")
+    assert "a fault of the broker's own" in str(fields["trace"])

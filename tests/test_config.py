@@ -273,7 +273,9 @@ def test_keys_with_rabbitmqs_names_are_rabbitmqs() -> None:
         "data_dir",
         "event_loop",
         "store",
+        "store.segment_bytes",
         "store.sync",
+        "store.waiting_bytes",
         "default_users.$name.password_hash",
     }
 

@@ -29,6 +29,7 @@ ROWS = {
     "config": 6,
     "perf": 6,
     "testing": 6,
+    "store_command": 6,
     "cli": 7,  # the last two start whatever is wanted
     "__main__": 8,
 }

@@ -44,6 +44,7 @@ _NOT_SETTINGS: Final = (
     "AMQPD_PURE",
     "AMQPD_REQUIRE_COMPILED",
     "AMQPD_EXPECT_BUILD",
+    "AMQPD_FAILPOINT",
 )
 
 _RABBITMQ: Final[dict[str, tuple[str, ...]]] = {

@@ -140,6 +140,8 @@ def _settings(given: Given) -> Settings:
         data_dir=given.get(keys.DATA_DIR, base.data_dir),
         in_memory=given.get(keys.STORE, "disk") == "memory",
         syncing=given.get(keys.STORE_SYNC, base.syncing),
+        segment_bytes=given.get(keys.SEGMENT, base.segment_bytes),
+        waiting_bytes=given.get(keys.WAITING, base.waiting_bytes),
         vhosts=vhosts,
         users=_users(given, base, vhosts),
         limits=_limits(given, base.limits),

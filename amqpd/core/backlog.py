@@ -35,7 +35,10 @@ PAGES_PER_PUSH: Final = 2  # bounds the time of a push
 class Backlog:
     """Ready entries, oldest first. `push`, `pop` and `peek` are O(1) amortised."""
 
-    def __init__(self, journal: Journal, queue_id: int, durable: bool) -> None:
+    def __init__(
+        self, journal: Journal, queue_id: int, durable: bool, may_page: bool = True
+    ) -> None:
+        self._may_page: Final = may_page
         self._journal: Final = journal
         self._queue_id: Final = queue_id
         self._durable: Final = durable
@@ -67,18 +70,24 @@ class Backlog:
                 self._page_out()
             return
         self._fresh.append(entry)
-        if self.memory_bytes > QUEUE_BYTES_MIN and journal.waiting_bytes_max:
+        if self._may_page and self.memory_bytes > QUEUE_BYTES_MIN and journal.waiting_bytes_max:
             if journal.waiting_bytes > journal.waiting_bytes_max:
                 self._lengthen()
 
     def _lengthen(self) -> None:
-        """Become a long queue: keep a page's worth at the head, make the rest the tail."""
+        """Become a long queue: keep a page's worth at the head, make the rest the tail.
+
+        Entries that came from a page stay as well: a second page of them would be the only place
+        that has them, and a page is safe only with the group after its own (see the store).
+        """
         kept: i64 = self._head
         kept_bytes: i64 = 0
         end: i64 = len(self._fresh)
-        while kept < end and kept_bytes < PAGE_BYTES:
+        while kept < end:
             entry = self._fresh[kept]
             assert entry is not None
+            if kept_bytes >= PAGE_BYTES and entry.segment >= 0:
+                break
             kept_bytes += entry.message.body_bytes + ENTRY_BYTES
             kept += 1
         for entry in self._fresh[kept:]:
@@ -271,7 +280,8 @@ class PriorityBacklog(Backlog):
     """Ready entries by priority: a backlog for each in use, the highest leaves first.
 
     `count`, `body_bytes` and `memory_bytes` are the sums of all. Messages without a priority have
-    0, those above the queue's maximum have that (RabbitMQ: priority queues).
+    0, those above the queue's maximum have that (RabbitMQ: priority queues). None of it is paged
+    out: recovery tells what a page has by its range of seqs, and those of priorities overlap.
     """
 
     def __init__(self, journal: Journal, queue_id: int, durable: bool, highest: int) -> None:
@@ -287,7 +297,9 @@ class PriorityBacklog(Backlog):
             at += 1
         if at == len(self._priorities) or self._priorities[at] != priority:
             self._priorities.insert(at, priority)
-            self._levels.insert(at, Backlog(self._journal, self._queue_id, self._durable))
+            self._levels.insert(
+                at, Backlog(self._journal, self._queue_id, self._durable, may_page=False)
+            )
         return self._levels[at]
 
     def _sum(self) -> None:

@@ -90,7 +90,9 @@ class Conversation:
         self.channel_max = 0
         self.received_bytes = 0
         self.close_socket = False
-        self._rest = b""  # a frame of which the end has not come
+        self._rest = b""  # what one read left of a frame of which the end has not come,
+        self._pile: BytesWriter | None = None  # and more of it, while that is not enough
+        self._lacking: i64 = 0  # octets to its end (0 = not known)
         self._next: i64 = 0  # where to go on after an error
         self._number = 0  # of the channel whose frame is being handled
         self._index = 0  # of the method being handled, unless an open channel knows it
@@ -137,8 +139,10 @@ class Conversation:
         if self.state >= DISCARDING:
             return
         if self._rest:
-            data = self._rest + data
-            self._rest = b""
+            if len(data) < self._lacking:
+                self._pile_up(data)
+                return
+            data = self._take_rest() + data
         if self.state == AWAITING_HEADER:
             data = self._take_protocol_header(data)
         self._next = 0
@@ -180,7 +184,6 @@ class Conversation:
             size: int = read_i32_be(data, at + 3)
             stop: i64 = at + 7 + size  # of the end octet
             if stop >= end or size < 0:
-                self._check_size(data[at], size)
                 break
             self._next = stop + 1
             kind = data[at]
@@ -218,9 +221,32 @@ class Conversation:
                 return
             at = self._next
         if at < end:
-            if end - at == FRAME_OVERHEAD - 1:  # all but its payload and end
-                self._check_size(data[at], read_i32_be(data, at + 3))
-            self._rest = data[at:] if at else data
+            self._keep_rest(data, at)
+
+    def _keep_rest(self, data: bytes, at: i64) -> None:
+        """Keep the frame that begins at `at` until its end comes. Raises StreamError 501."""
+        here: i64 = len(data) - at
+        self._lacking = 0
+        if here >= FRAME_OVERHEAD - 1:  # its size is there
+            size: int = read_i32_be(data, at + 3)
+            self._check_size(data[at], size)
+            self._lacking = size + FRAME_OVERHEAD - here
+        self._rest = data[at:] if at else data
+
+    def _pile_up(self, data: bytes) -> None:
+        """Keep a read that does not end the frame; not joined each time, or it would be O(n²)."""
+        if self._pile is None:
+            self._pile = BytesWriter()
+            self._pile.write(self._rest)
+        self._pile.write(data)
+        self._lacking -= len(data)
+
+    def _take_rest(self) -> bytes:
+        """Return what was kept of an unfinished frame, and forget it."""
+        rest = self._rest if self._pile is None else self._pile.getvalue()
+        self._rest = b""
+        self._pile = None
+        return rest
 
     def _short_publish(
         self, channel: ChannelConversation, data: bytes, at: i64, stop: i64, end: i64

@@ -9,31 +9,55 @@ from typing import Final
 from amqpd.broker import Broker
 from amqpd.core.ports import Log
 from amqpd.server.clock import now_ms
+from amqpd.server.failpoints import FAILPOINT_VARIABLE, FailpointDisk, parse_failpoint
 from amqpd.server.flusher import Flusher
 from amqpd.server.process import give_memory_back
+from amqpd.server.settings import Settings
 from amqpd.server.startup import StartupError, reason
 from amqpd.store.blocks import FutureFormat
 from amqpd.store.disk import InUse, PosixDisk
 from amqpd.store.journal import StoreJournal
 from amqpd.store.recovery import Recovered, Recovery
 from amqpd.store.restore import mend
+from amqpd.store.volume import Disk
+
+SLACK_SEGMENTS: Final = 3  # files of the journal allowed beyond twice what is live in it
+
+
+def _open_disk(path: str) -> Disk:
+    """The directory as it is, or one that kills this process where a test wants it."""
+    failpoint = os.environ.get(FAILPOINT_VARIABLE, "")
+    if not failpoint:
+        return PosixDisk(path)
+    try:
+        name, count = parse_failpoint(failpoint)
+    except ValueError as error:
+        raise StartupError(f"{FAILPOINT_VARIABLE}: {error}") from None
+    return FailpointDisk(PosixDisk(path), name, count)
 
 
 class DataDirectory:
     """Disk, journal and sync thread of one broker. Raises StartupError in one clear line."""
 
-    def __init__(self, path: str, syncing: bool, log: Log) -> None:
+    def __init__(self, settings: Settings, log: Log) -> None:
+        path = settings.data_dir
         self._log: Final = log
-        self._syncing: Final = syncing
+        self._syncing: Final = settings.syncing
         self._path: Final = os.path.abspath(path)
         self._flusher: Flusher | None = None
         try:
-            self._disk: Final = PosixDisk(path)
+            self._disk: Final = _open_disk(path)
         except InUse as error:
             raise StartupError(str(error)) from None
         except OSError as error:
             raise StartupError(f"data directory {path}: {reason(error)}") from None
-        self.journal: Final = StoreJournal(self._disk, log)
+        self.journal: Final = StoreJournal(
+            self._disk,
+            log,
+            segment_bytes=settings.segment_bytes,
+            waiting_bytes_max=settings.waiting_bytes,
+            slack_bytes=SLACK_SEGMENTS * settings.segment_bytes,
+        )
 
     @property
     def flusher(self) -> Flusher:

@@ -95,7 +95,7 @@ class Server:
         loop.set_exception_handler(self._on_loop_error)
         store = None
         if not settings.in_memory:
-            store = DataDirectory(settings.data_dir, settings.syncing, self.log)
+            store = DataDirectory(settings, self.log)
         broker = self._make_broker(store.journal if store is not None else MemoryJournal())
         turns = Turns(broker, loop, settings.sockets, self.log)
         self._turns = turns

@@ -135,6 +135,8 @@ class Settings:
     data_dir: str = "amqpd-data"
     in_memory: bool = True  # nothing is stored; the program's own default is to store
     syncing: bool = True  # confirms wait for fdatasync, not only for the write
+    segment_bytes: int = 64 * MIB  # of one journal file
+    waiting_bytes: int = 128 * MIB  # of ready messages in memory, above which long queues page
     vhosts: tuple[str, ...] = ("/",)
     users: tuple[UserSetting, ...] = (GUEST,)
     limits: Limits = field(default_factory=Limits)

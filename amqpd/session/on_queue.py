@@ -133,7 +133,10 @@ def on_queue_purge(channel: Channel, method: base.Frame, arguments: Table) -> No
     assert isinstance(method, commands.Queue.Purge)
     name = clean(channel.queue_named(method.queue))
     channel.require(READ, "queue", name)
-    count = channel.vhost.queue(name, channel.link.id).purge()
+    queue = channel.vhost.queue(name, channel.link.id)
+    count = queue.purge()
+    if queue.durable and count:
+        channel.hold(channel.link.context.journal.position)  # they do not come back
     if not method.nowait:
         channel.send(methods.encode(commands.Queue.PurgeOk(message_count=count)))
 

@@ -32,11 +32,13 @@ def on_tx_commit(channel: Channel, method: base.Frame, arguments: Table) -> None
     journal = channel.link.context.journal
     before = journal.position
     journal.begin()
-    for publish in transaction.publishes:
-        channel.place(publish.queues, publish.message, publish.mandatory)
-    for held in transaction.settles:
-        channel.settle(held.entries, held.requeue, held.rejected)
-    journal.end()
+    try:
+        for publish in transaction.publishes:
+            channel.place(publish.queues, publish.message, publish.mandatory)
+        for held in transaction.settles:
+            channel.settle(held.entries, held.requeue, held.rejected)
+    finally:
+        journal.end()
     if channel.transaction.refused:
         raise errors.partial_tx()
     if journal.position > before:

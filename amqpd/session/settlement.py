@@ -68,6 +68,12 @@ class Settlement:
         assert position > self.synced
         self._waiting.append(_Waiting(position, channel, 0))
 
+    def abandon(self) -> list[PromisingChannel]:
+        """Give up all promises that wait: the journal failed. Returns the channels that wait."""
+        waiting = [waiting.channel for waiting in self._waiting]
+        self._waiting.clear()
+        return waiting + self._touched
+
     def end_turn(self) -> None:
         """Confirm what needs no sync any more, and queue what does."""
         if not self._touched:

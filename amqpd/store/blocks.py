@@ -129,7 +129,7 @@ class Scan:
             self.blocks.append(block)
             at = block.end
         self.end: Final = at
-        self.torn: Final = data.count(0, at) != len(data) - at
+        self.torn: Final = len(data) > at and data.count(0, at) != len(data) - at
 
 
 def _next_block(data: bytes, at: int) -> Block | None:

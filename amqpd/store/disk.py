@@ -90,6 +90,9 @@ class PosixDisk(Disk):
 
     def create(self, name: str, reserved_bytes: int) -> None:
         """See Disk."""
+        before = self._open.pop(name, None)  # its flags would not empty the file
+        if before is not None:
+            os.close(before)
         opened = self._file(name, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         if reserved_bytes:
             os.posix_fallocate(opened, 0, reserved_bytes)

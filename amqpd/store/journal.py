@@ -25,6 +25,7 @@ from amqpd.core.vhost import QueueIds, VHost
 from amqpd.store import blocks, definitions, pages, records
 from amqpd.store.pages import PageFile, StoredPage
 from amqpd.store.records import Addresses, Corrupt
+from amqpd.store.segments import Segment, cost_of
 from amqpd.store.volume import (
     CREATE,
     DELETE,
@@ -43,29 +44,6 @@ BLOCK_BYTES: Final = 32768  # records gathered before a block is cut
 WAITING_BYTES_MAX: Final = 134217728  # memory of all ready entries, above which long queues page
 DISK_SLACK_BYTES: Final = 201326592  # journal allowed beyond twice what is live in it
 QUEUES_PER_RECORD: Final = 65535
-
-SEGMENT_NAME: Final = "journal-"
-
-
-def segment_name(number: int) -> str:
-    """Name a segment."""
-    return f"{SEGMENT_NAME}{number:010d}"
-
-
-class Segment:
-    """One file of the journal, and how much of it is live."""
-
-    def __init__(self, number: int) -> None:
-        self.number: Final = number
-        self.name: Final = segment_name(number)
-        self.size = 0
-        self.live: i64 = 0
-        self.live_bytes: i64 = 0
-
-
-def cost_of(message: Message) -> i64:
-    """What a live entry counts for in its segment (bytes)."""
-    return len(message.content) + 64
 
 
 class StoreJournal(Journal):
@@ -107,6 +85,7 @@ class StoreJournal(Journal):
         self._page_writes: list[StoredPage] = []
         self._new_files: list[PageFile] = []
         self._deletes: list[str] = []
+        self._dead: list[tuple[int, str]] = []  # (group to be safe first, segment)
         self._files: dict[int, PageFile] = {}
         self._files_of: dict[int, list[PageFile]] = {}
         self._last_file = 0
@@ -133,7 +112,10 @@ class StoreJournal(Journal):
         """Take over an old page file; no more pages go to it."""
         self._files[file.number] = file
         self._files_of.setdefault(file.queue_id, []).append(file)
-        self._last_file = max(self._last_file, file.number)
+
+    def begin_files_after(self, number: int) -> None:
+        """Give new page files higher numbers: older segments may tell what of those is settled."""
+        self._last_file = number
 
     def keep(self, entry: Entry) -> None:
         """Count a recovered entry as live in the segment or page file that it names."""
@@ -208,7 +190,9 @@ class StoreJournal(Journal):
             file.settle(entry.seq)
         entry.segment = 0
         seq = entry.seq
-        if queue_id == self._run_queue and seq == self._run_last + 1:
+        if self.failed:
+            pass  # it will come again after the restart; nothing gathers that cannot be written
+        elif queue_id == self._run_queue and seq == self._run_last + 1:
             self._run_last = seq
         else:
             self._end_run()
@@ -425,7 +409,8 @@ class StoreJournal(Journal):
         if self.failed:
             return None
         if size == 0 and not self._page_writes and not self._deletes and not self._is_new:
-            return None
+            if not self._dead:
+                return None
         self._group_number += 1
         group = Group(self._group_number, self.position)
         self._add_pages(group)
@@ -435,6 +420,10 @@ class StoreJournal(Journal):
         if self._deletes:
             group.add(SYNC_DIRECTORY)
             self._deletes = []
+        while self._dead and self._dead[0][0] < group.number:
+            group.add(DELETE, self._dead[0][1])
+            group.add(SYNC_DIRECTORY)  # in order: no settle may go before its publish
+            del self._dead[0]
         return group
 
     def _add_pages(self, group: Group) -> None:
@@ -460,14 +449,15 @@ class StoreJournal(Journal):
         if self._is_new:
             self._is_new = False
             self._open_segment(group, segment)
-            group.add(SYNC_DIRECTORY)
-        if len(self._out):
-            data = self._sealed(group.number)
-            group.add(WRITE_SYNCED, segment.name, segment.size, data)
-            segment.size += len(data)
-        else:
             group.add(SYNC, segment.name)
-        if segment.size >= self._segment_bytes:
+            group.add(SYNC_DIRECTORY)
+        has_records = len(self._out) > 0
+        # also an empty block: recovery is to know that all before this group is safe
+        data = self._sealed(group.number)
+        group.add(WRITE_SYNCED, segment.name, segment.size, data)
+        segment.size += len(data)
+        is_full = segment.size >= self._segment_bytes and has_records
+        if is_full and not self._is_stopping:
             following = Segment(segment.number + 1)
             self._segments.append(following)
             self.segment = following.number
@@ -520,11 +510,15 @@ class StoreJournal(Journal):
             page.data = b""
         if group.opened_segment:
             self._safe_segment = group.opened_segment
+        # pages that gather now are all that has what they took from a segment, but only once the
+        # journal says, by the block of their group, that they are safe
+        safe_group = self._group_number + (1 if self._page_writes else 0)
         while len(self._segments) > 1:
             oldest = self._segments[0]
             if oldest.live > 0 or oldest.number >= self._safe_segment:
                 break
-            self._deletes.append(oldest.name)
+            if oldest.size:  # 0: it was missing at the start
+                self._dead.append((safe_group, oldest.name))
             del self._segments[0]
             self._first += 1
 
@@ -569,12 +563,23 @@ class StoreJournal(Journal):
                 if queue.durable:
                     for entry in queue.backlog.in_memory():
                         if entry.redelivered and entry.segment:
-                            records.write_range(
-                                self._out, records.REDELIVERED, queue.id, entry.seq, entry.seq
-                            )
+                            seq = entry.seq
+                            self._redelivered(queue.id, seq, seq)
+        for file in self._files.values():
+            if file.all_redelivered:
+                self._redelivered(file.queue_id, file.first_seq, file.last_seq)
+            for seq in file.redelivered:
+                self._redelivered(file.queue_id, seq, seq)
+        for page in self._page_writes:  # recovery leaves the pages of the last group
+            for entry in self.page_in(page):
+                if entry.redelivered:
+                    self._redelivered(page.file.queue_id, entry.seq, entry.seq)
         self._is_stopping = True
         records.write_record(self._out, records.CLEAN, b"")
         self._appended()
+
+    def _redelivered(self, queue_id: int, first: i64, last: i64) -> None:
+        records.write_range(self._out, records.REDELIVERED, queue_id, first, last)
 
     def fail(self, why: str) -> None:
         """Learn that a write or sync failed: nothing can be promised any more."""

@@ -159,6 +159,12 @@ class PageHeader:
         self.first_seq: Final[int] = read_i64_be(records, 16)
         self.last_seq: Final[int] = read_i64_be(records, 24)
 
+    def is_plausible(self, queue_id: int, previous_seq: int) -> bool:
+        """Say whether a page of this queue behind that seq can have this head."""
+        counts = 0 <= self.persistent <= self.count and self.count > 0
+        seqs = previous_seq < self.first_seq and self.count <= self.last_seq - self.first_seq + 1
+        return self.queue_id == queue_id and counts and seqs
+
 
 def decode_page(
     records: bytes, page: StoredPage, addresses: Addresses, wall_offset_ms: int

@@ -146,16 +146,23 @@ def decode_message(data: bytes, at: i64, end: i64, addresses: Addresses) -> tupl
         raise Corrupt("a content header that runs past its message")
     content = data[after:end]
     body_bytes: i64 = read_i64_be(content, 11)
+    try:
+        largest = largest_frame(content, header_bytes)
+    except IndexError:
+        raise Corrupt("a body frame that runs past its message") from None
     message = Message(
         addresses.of(data[start:after]),
         content,
         header_bytes,
         body_bytes,
-        largest_frame(content, header_bytes),
+        largest,
         channel & 0xFFFF,
         flags & _PERSISTENT != 0,
     )
-    message.read_properties()
+    try:
+        message.read_properties()
+    except ValueError:
+        raise Corrupt("properties that nobody could have published") from None
     return message, flags & _REDELIVERED != 0
 
 

@@ -7,6 +7,7 @@ with the journal and not with what waits.
 | found | what is done |
 |---|---|
 | nothing good behind the last block of the last segment | a torn write: it is cut off |
+| pages of the last group | they may be torn, and the journal has all of it: they are cut off |
 | a bad stretch before a good block | damage: quarantined and reported, the rest is used |
 | a segment missing between two others | the same: it is reported, the rest is used |
 | a bad page head | the file's pages from there on are lost, reported; the file is kept |
@@ -26,9 +27,9 @@ from amqpd.core.consumer import Entry
 from amqpd.core.message import Message
 from amqpd.store import blocks, definitions, pages, records
 from amqpd.store.blocks import Damage, Scan
-from amqpd.store.journal import SEGMENT_NAME, segment_name
 from amqpd.store.pages import PageFile, PageHeader, StoredPage
 from amqpd.store.records import Addresses, Corrupt
+from amqpd.store.segments import SEGMENT_NAME, segment_name
 from amqpd.store.volume import Disk
 from amqpd.wire import tables
 from amqpd.wire.tables import Table
@@ -59,6 +60,7 @@ class Recovered:
         self.exchanges: dict[tuple[str, str], Table] = {}
         self.bindings: dict[bytes, Table] = {}
         self.last_queue_id = 0
+        self.last_file = 0  # highest number of a page file that anything names
         self.segments: list[tuple[int, int]] = []  # (number, bytes of good data)
         self.files: dict[int, PageFile] = {}
         self.pages: dict[int, list[StoredPage]] = {}  # by queue id, in order
@@ -68,7 +70,7 @@ class Recovered:
         self.quarantine: list[tuple[str, int, int]] = []  # (file, offset, end) to set aside
         self.last_group = 0
         self.is_clean = True
-        self.redelivered: dict[tuple[int, int], bool] = {}
+        self.redelivered: dict[int, list[tuple[int, int]]] = {}  # by queue id: (first, last seq)
 
 
 def _text(table: Table, key: str) -> str:
@@ -114,7 +116,7 @@ class Recovery:
     def read(self) -> Recovered:
         """Read everything. Raises FutureFormat and OSError; damage is in the result."""
         names = self._disk.names()
-        numbers = sorted([_number_in(name) for name in names if name.startswith(SEGMENT_NAME)])
+        numbers = sorted([_number_in(name) for name in names if _is_segment(name)])
         self._read_page_files(names)
         self._read_segments(numbers)
         self._finish()
@@ -146,7 +148,7 @@ class Recovery:
             blocks.check_file_header(name, data, blocks.SEGMENT, number)
         except Damage as damage:
             header_is_good = False
-            if not is_last:
+            if not is_last or Scan(data).blocks:
                 self._damaged(damage)
         scan = Scan(data)
         if not header_is_good and is_last and not scan.blocks:
@@ -203,13 +205,13 @@ class Recovery:
             self._replay_defined(table)
         elif kind == records.PAGE_SETTLED:
             number, first, last = records.decode_range(data[start:end])
+            self.found.last_file = max(self.found.last_file, number)
             file = self.found.files.get(number)
             if file is not None:
                 _settle(file, first, last)
         elif kind == records.REDELIVERED:
             queue_id, first, last = records.decode_range(data[start:end])
-            for seq in range(first, last + 1):
-                self.found.redelivered[queue_id, seq] = True
+            self.found.redelivered.setdefault(queue_id, []).append((first, last))
         elif kind == records.SNAPSHOT:
             self._begin_snapshot()
         elif kind == records.SNAPSHOT_END:
@@ -253,8 +255,7 @@ class Recovery:
             for seq in range(first, last + 1):
                 queue.entries.pop(seq, None)
         for file in self._files_of.get(queue_id, []):
-            if first <= file.last_seq and last >= file.first_seq:
-                _settle(file, max(first, file.first_seq), min(last, file.last_seq))
+            _settle(file, first, last)
 
     # -- definitions ------------------------------------------------------------------------------
 
@@ -318,9 +319,13 @@ class Recovery:
 
     def _read_page_files(self, names: list[str]) -> None:
         for name in names:
-            if not name.startswith(pages.NAME):
+            parts = name[len(pages.NAME) :].split("-")
+            if not name.startswith(pages.NAME) or len(parts) != 2:
                 continue
-            number, queue_id = [int(part) for part in name[len(pages.NAME) :].split("-")]
+            if not (parts[0].isdecimal() and parts[1].isdecimal()):
+                continue
+            number, queue_id = int(parts[0]), int(parts[1])
+            self.found.last_file = max(self.found.last_file, number)
             self._read_page_file(name, number, queue_id)
 
     def _read_page_file(self, name: str, number: int, queue_id: int) -> None:
@@ -328,7 +333,7 @@ class Recovery:
         size = self._disk.size(name)
         try:
             header = self._disk.read(name, 0, blocks.FILE_HEADER_BYTES)
-            if not header:
+            if len(header) < blocks.FILE_HEADER_BYTES:  # its creation was cut short
                 self.found.useless.append(name)
                 return
             blocks.check_file_header(name, header, blocks.PAGE_FILE, number)
@@ -346,6 +351,10 @@ class Recovery:
                     self._set_aside(Damage(name, at, "no page where one should be"), size)
                 break  # a torn write otherwise: the journal still has what it held
             page_header = PageHeader(head[blocks.BLOCK_HEADER_BYTES :])
+            previous = file.last_seq if file is not None else 0
+            if not page_header.is_plausible(queue_id, previous):
+                self._set_aside(Damage(name, at, "a page head that makes no sense"), size)
+                break
             if file is None:
                 file = PageFile(number, queue_id, True, page_header.first_seq)
             file.last_seq = page_header.last_seq
@@ -370,6 +379,7 @@ class Recovery:
     def _finish(self) -> None:
         """Bring journal and pages together, and sort out what nothing needs."""
         found = self.found
+        self._cut_unsafe_pages()
         for number in list(found.files):
             if found.files[number].queue_id not in found.queues:
                 found.useless.append(found.files.pop(number).name)
@@ -384,6 +394,29 @@ class Recovery:
                 found.useless.append(found.files.pop(number).name)
         self._mark_redelivered()
 
+    def _cut_unsafe_pages(self) -> None:
+        """Leave the pages of the last group to the journal, which still has all that they hold.
+
+        They may be torn; and half of a transaction may be on one whose other half, or all of it,
+        is missing in the journal. No segment goes before a later group than its pages' is there.
+        """
+        found = self.found
+        for queue_id, stored in found.pages.items():
+            kept: list[StoredPage] = []
+            cut: dict[int, bool] = {}
+            for page in stored:
+                file = page.file
+                if file.number in cut:
+                    continue
+                if page.group >= found.last_group:
+                    cut[file.number] = True
+                    found.torn.append((file.name, page.offset))
+                    file.size = page.offset
+                else:
+                    kept.append(page)
+                    file.last_seq = page.last_seq
+            found.pages[queue_id] = kept
+
     def _join(self, stored: list[StoredPage], queue: RecoveredQueue) -> list[StoredPage]:
         """Return the pages of a queue that have something live, in order.
 
@@ -391,50 +424,38 @@ class Recovery:
         """
         stored.sort(key=_first_seq_of)
         kept: list[StoredPage] = []
+        seqs = sorted(queue.entries)
         for page in stored:
             queue.saw(page.last_seq)
-            live = self._live_of(page)
+            first = bisect_right(seqs, page.first_seq - 1)
+            last = bisect_right(seqs, page.last_seq)
+            live = self._live_of(page, first < last)
             if live is not None:
+                for seq in seqs[first:last]:
+                    if not page.file.is_settled(seq):
+                        del queue.entries[seq]
                 kept.append(live)
                 live.file.live += live.count
-        if "x-max-priority" in arguments_of(queue.definition):
-            self._leave_to_pages(kept, queue)
-            return kept
-        starts = [page.first_seq for page in kept]
-        for seq in list(queue.entries):
-            place = bisect_right(starts, seq) - 1
-            if place >= 0 and seq <= kept[place].last_seq:
-                if not kept[place].file.is_settled(seq):
-                    del queue.entries[seq]
         return kept
 
-    def _leave_to_pages(self, kept: list[StoredPage], queue: RecoveredQueue) -> None:
-        """Drop the entries that pages have too; pages of different priority overlap in seq."""
-        for page in kept:
-            data = self._disk.read(page.file.name, page.offset, page.length)
-            block = blocks.block_at(data, 0)
-            if block is not None:
-                for entry in pages.decode_page(block.records, page, self._addresses, 0):
-                    queue.entries.pop(int(entry.seq), None)
-
-    def _live_of(self, page: StoredPage) -> StoredPage | None:
+    def _live_of(self, page: StoredPage, is_in_journal: bool) -> StoredPage | None:
         """Return a page as it counts now, None if nothing of it does.
 
-        A page of a group that the journal knows was synced, and one of which nothing is settled is
-        counted by its head alone; the others are read.
+        A page of which nothing is settled is counted by its head alone; others are read, and so are
+        those whose entries the journal has too: they are left to a page only if it is good.
         """
         file = page.file
         count = page.count
-        is_safe = page.group <= self.found.last_group
-        if not is_safe or file.any_settled(page.first_seq, page.last_seq):
+        any_settled = file.any_settled(page.first_seq, page.last_seq)
+        if any_settled or is_in_journal:
             data = self._disk.read(file.name, page.offset, page.length)
             block = blocks.block_at(data, 0)
             if block is None:
-                if is_safe:
-                    self._damaged(Damage(file.name, page.offset, "a damaged page"))
-                    file.is_damaged = True
+                self._damaged(Damage(file.name, page.offset, "a damaged page"))
+                file.is_damaged = True
                 return None
-            count = len(pages.decode_page(block.records, page, self._addresses, 0))
+            if any_settled:
+                count = len(pages.decode_page(block.records, page, self._addresses, 0))
         if count == 0:
             return None
         live = StoredPage(file, page.offset, page.length, count, 0, b"", True, page.priority)
@@ -445,25 +466,48 @@ class Recovery:
     def _mark_redelivered(self) -> None:
         """After a crash everything may have been delivered; after a clean stop it is known what."""
         found = self.found
-        for queue_id, queue in found.queues.items():
-            for seq, entry in queue.entries.items():
-                if not found.is_clean or (queue_id, seq) in found.redelivered:
+        if not found.is_clean:
+            for queue in found.queues.values():
+                for entry in queue.entries.values():
                     entry.redelivered = True
-        for file in found.files.values():
-            file.all_redelivered = not found.is_clean
-        for queue_id, seq in found.redelivered:
-            for file in self._files_of.get(queue_id, []):
-                if file.first_seq <= seq <= file.last_seq:
+            for file in found.files.values():
+                file.all_redelivered = True
+            return
+        for queue_id, ranges in found.redelivered.items():
+            known = found.queues.get(queue_id)
+            if known is not None:
+                _mark(known.entries, ranges, self._files_of.get(queue_id, []))
+
+
+def _mark(entries: dict[int, Entry], ranges: list[tuple[int, int]], files: list[PageFile]) -> None:
+    """Mark as delivered before what is in these ranges; one that is a whole file stays one."""
+    for first, last in ranges:
+        if last - first > len(entries):
+            seqs = [seq for seq in entries if first <= seq <= last]
+        else:
+            seqs = [seq for seq in range(first, last + 1) if seq in entries]
+        for seq in seqs:
+            entries[seq].redelivered = True
+        for file in files:
+            if first <= file.first_seq and last >= file.last_seq:
+                file.all_redelivered = True
+            else:
+                for seq in range(max(first, file.first_seq), min(last, file.last_seq) + 1):
                     file.redelivered[seq] = True
 
 
 def _settle(file: PageFile, first: int, last: int) -> None:
-    for seq in range(first, last + 1):
+    """Settle what a file has of a range."""
+    for seq in range(max(first, file.first_seq), min(last, file.last_seq) + 1):
         file.settle(seq)
 
 
 def _first_seq_of(page: StoredPage) -> int:
     return page.first_seq
+
+
+def _is_segment(name: str) -> bool:
+    return name.startswith(SEGMENT_NAME) and name[len(SEGMENT_NAME) :].isdecimal()
 
 
 def _number_in(name: str) -> int:

@@ -9,6 +9,7 @@ from amqpd.core.ports import Page
 from amqpd.core.vhost import QueueIds, VHost
 from amqpd.store.journal import StoreJournal
 from amqpd.store.recovery import QUARANTINE_NAME, Recovered, RecoveredQueue, arguments_of, flag_of
+from amqpd.store.segments import segment_name
 from amqpd.store.volume import CREATE, DELETE, SYNC, SYNC_DIRECTORY, TRUNCATE, WRITE, Disk, Group
 from amqpd.wire import tables
 from amqpd.wire.tables import Table
@@ -39,6 +40,7 @@ class Restorer:
         found, journal = self._found, self._journal
         for number, size in found.segments:
             journal.adopt_segment(number, size)
+        journal.begin_files_after(found.last_file)
         for file in found.files.values():
             journal.adopt_file(file)
         self._ids.last = max(self._ids.last, found.last_queue_id)
@@ -51,6 +53,8 @@ class Restorer:
         following = found.segments[-1][0] + 1 if found.segments else 1
         journal.attach(self._vhosts, self._ids)
         journal.begin_writing(found.last_group, following)
+        for queue_id, queue in found.queues.items():
+            self._fill(queue_id, queue)
 
     def _restore_exchange(self, table: Table) -> None:
         vhost = self._vhosts[tables.text(table["vhost"])]
@@ -79,15 +83,38 @@ class Restorer:
         queue.next_seq = recovered.next_seq
         for entry in recovered.entries.values():
             self._journal.keep(entry)
-        pages = self._found.pages.get(queue_id, [])
-        first = pages[0].first_seq if pages else recovered.next_seq
+
+    def _fill(self, queue_id: int, recovered: RecoveredQueue) -> None:
+        """Put what waits into a queue, in order.
+
+        What lies between two pages was in memory, behind pages that had been read: it is paged out
+        now, since a backlog has nothing in memory between its pages.
+        """
+        table = recovered.definition
+        vhost = self._vhosts[tables.text(table["vhost"])]
+        queue = vhost.queues[tables.text(table["name"])]
         entries = sorted(recovered.entries.values(), key=_seq_of)
-        before = [entry for entry in entries if entry.seq < first]
-        after = entries[len(before) :]
         for entry in entries:
             if entry.expires_ms:
                 entry.expires_ms = max(1, entry.expires_ms - self._journal.wall_offset_ms)
-        adopt(queue.backlog, before, list(pages), after)
+        stored = self._found.pages.get(queue_id, [])
+        pages: list[Page] = []
+        before: list[Entry] = []
+        at = 0
+        for page in stored:
+            between: list[Entry] = []
+            while at < len(entries) and entries[at].seq < page.first_seq:
+                between.append(entries[at])
+                at += 1
+            if not pages:
+                before = between
+            elif between:
+                pages.append(self._journal.page_out(queue_id, True, between))
+            pages.append(page)
+        if stored:
+            adopt(queue.backlog, before, pages, entries[at:])
+        else:
+            adopt(queue.backlog, entries, pages, [])
         queue.adopted()
 
     def _restore_binding(self, table: Table) -> None:
@@ -128,6 +155,9 @@ def mend(found: Recovered, disk: Disk) -> None:
     for name, length in found.torn:
         group.add(TRUNCATE, name, length)
         group.add(SYNC, name)
+    if found.segments and found.segments[-1][1]:
+        # what a killed broker had written is used, and must not be lost to a later power loss
+        group.add(SYNC, segment_name(found.segments[-1][0]))
     if found.quarantine:
         group.add(SYNC_DIRECTORY)
     for name in found.useless:

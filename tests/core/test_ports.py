@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from amqpd.core.ports import NO_POSITION, Entropy, Journal, Log, MemoryJournal
-from tests.core.fakes import FakeJournal, make_message
+from amqpd.core.ports import NO_POSITION, Entropy, Journal, Log, MemoryJournal, Page
+from tests.core.fakes import FakeJournal, make_entry, make_message
 
 APPENDS: dict[str, Callable[[Any], int]] = {
     "published": lambda journal: journal.published(make_message(), [1], [1]),
@@ -55,3 +55,34 @@ def test_the_fake_keeps_each_append(append: Callable[[Any], int]) -> None:
     journal = FakeJournal()
     assert append(journal) == journal.position == 1
     assert len(journal.facts) == 1
+
+
+KEEPS: dict[str, Callable[[Any], object]] = {
+    "settled": lambda journal: journal.settled(1, make_entry(1)),
+    "page_out": lambda journal: journal.page_out(1, True, [make_entry(1)]),
+    "page_in": lambda journal: journal.page_in(Page(1, 1)),
+    "page_dropped": lambda journal: journal.page_dropped(1, Page(1, 1)),
+}
+
+
+@pytest.mark.parametrize("keep", KEEPS.values(), ids=KEEPS.keys())
+def test_a_journal_that_keeps_entries_has_to_bring_more(keep: Callable[[Any], object]) -> None:
+    """Nothing asks it of one that gives entries no segment and has no limit of waiting bytes."""
+    journal = MemoryJournal()
+    assert journal.segment == 0
+    assert (journal.waiting_bytes, journal.waiting_bytes_max) == (0, 0)
+    with pytest.raises(NotImplementedError):
+        keep(journal)
+
+
+def test_a_journal_need_not_know_of_groups_and_of_queues_that_go() -> None:
+    journal = Journal(is_immediate=False)
+    journal.begin()
+    journal.queue_gone(1)
+    journal.end()
+    assert journal.position == NO_POSITION
+
+
+def test_a_page_knows_how_much_it_holds() -> None:
+    page = Page(3, 400)
+    assert (page.count, page.body_bytes) == (3, 400)

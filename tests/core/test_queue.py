@@ -7,7 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from amqpd.core.backlog import PAGE_BYTES
 from amqpd.core.consumer import Entry
+from amqpd.core.ports import MemoryJournal
 from amqpd.core.queue import Queue
 from amqpd.core.timers import Timers
 from amqpd.wire import tables
@@ -210,6 +212,24 @@ def test_settling_after_the_queue_is_gone_lets_the_journal_forget_the_message() 
     assert journal.facts == [("settled", 7, 1)]
 
 
+def test_with_a_journal_that_keeps_nothing_nothing_is_settled_in_it() -> None:
+    queue, consumer = make_queue(MemoryJournal(), durable=True), FakeConsumer()
+    attach(queue, consumer)
+    fill(queue, 2, persistent=True)
+    settle(queue, consumer, consumer.taken[0])
+    assert consumer.taken[0].segment == 0
+    assert queue.delete() == 0
+
+
+def test_an_entry_knows_where_the_journal_has_it() -> None:
+    journal = FakeJournal()
+    journal.segment = 5
+    queue = make_queue(journal, durable=True)
+    fill(queue, 1, persistent=True)
+    fill(queue, 1)
+    assert [entry.segment for entry in queue.backlog.in_memory()] == [5, 0]
+
+
 def test_settling_more_than_is_out_is_a_mistake_of_the_caller() -> None:
     queue, consumer = make_queue(), FakeConsumer()
     attach(queue, consumer)
@@ -293,6 +313,41 @@ def test_purging_nothing_durable_is_not_journaled(durable: bool) -> None:
     assert journal.facts == []
 
 
+def long_queue(journal: FakeJournal, count: int) -> Queue:
+    """Make a durable queue whose middle is on pages."""
+    queue = make_queue(journal, durable=True)
+    for _ in range(count):
+        queue.accept(make_message(PAGE_BYTES // 2, persistent=True))
+    queue.validate()
+    assert len(queue.backlog.in_memory()) < count
+    return queue
+
+
+def test_purging_a_long_queue_settles_what_is_on_pages_too() -> None:
+    journal = FakeJournal(waiting_bytes_max=1)
+    queue = long_queue(journal, 30)
+    assert queue.purge() == 30
+    assert sorted(seq for _, _, seq in journal.facts) == list(range(1, 31))
+    assert journal.waiting_bytes == 0
+
+
+def test_a_long_queue_is_delivered_in_order() -> None:
+    queue, consumer = long_queue(FakeJournal(waiting_bytes_max=1), 30), FakeConsumer(room=30)
+    attach(queue, consumer)
+    assert consumer.numbers == list(range(1, 31))
+    queue.validate()
+
+
+def test_what_comes_back_to_a_long_queue_takes_its_old_place() -> None:
+    queue, consumer = long_queue(FakeJournal(waiting_bytes_max=1), 30), FakeConsumer(room=12)
+    attach(queue, consumer)
+    give_back(queue, consumer, *consumer.taken)
+    other = FakeConsumer()
+    attach(queue, other)
+    assert other.numbers == list(range(1, 31))
+    assert [entry.redelivered for entry in other.taken] == [True] * 12 + [False] * 18
+
+
 def test_a_seq_is_not_used_twice() -> None:
     queue = make_queue()
     fill(queue, 2)
@@ -343,6 +398,28 @@ def test_deleting_counts_what_is_ready_and_tells_the_consumers() -> None:
     assert queue.is_deleted
     assert full.is_cancelled and idle.is_cancelled
     assert queue.consumers == [] and queue.ready.count == 0
+
+
+def test_deleting_settles_what_is_in_memory_and_lets_the_pages_go() -> None:
+    """The record of the deletion covers the pages; the journal has to count the rest."""
+
+    class Going(FakeJournal):
+        """Notes which queues go."""
+
+        def __init__(self) -> None:
+            super().__init__(waiting_bytes_max=1)
+            self.gone: list[int] = []
+
+        def queue_gone(self, queue_id: int) -> None:
+            self.gone.append(queue_id)
+
+    journal = Going()
+    queue = long_queue(journal, 30)
+    in_memory = [entry.seq for entry in queue.backlog.in_memory()]
+    assert queue.delete() == 30
+    assert [seq for _, _, seq in journal.facts] == in_memory
+    assert journal.gone == [7]
+    assert journal.waiting_bytes == 0
 
 
 def test_a_deleted_queue_resumes_nobody() -> None:
@@ -452,7 +529,7 @@ class Life(RuleBasedStateMachine):
         assert self.queue.unacked_count == out
         assert self.queue.backlog.count + out + len(self.settled) == self.published
         if self.queue.backlog.count:
-            assert not any(consumer.room for consumer in self.queue.consumers)
+            assert not any(consumer.room for consumer in self.consumers)
 
 
 TestLife = Life.TestCase

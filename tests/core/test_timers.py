@@ -51,6 +51,20 @@ def test_deadlines_come_in_order() -> None:
     assert timers.next_ms() == NEVER
 
 
+def test_what_was_taken_back_is_not_kept_until_its_time() -> None:
+    timers = Timers()
+    kept = [Alarm(str(number), []) for number in range(300)]
+    for target in kept:
+        timers.set(target, 7)
+    for _ in range(10_000):
+        gone = Timed()
+        timers.set(gone, 1_000_000)
+        timers.clear(gone)
+    assert len(timers._heap) <= 2 * len(kept)
+    timers.run(7)
+    assert all(target.calls == [(target.name, 7)] for target in kept)
+
+
 def test_equal_deadlines_come_as_they_were_set() -> None:
     calls: list[tuple[str, int]] = []
     timers = Timers()

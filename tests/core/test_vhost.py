@@ -23,12 +23,22 @@ class Bench:
 
     def exchange(self, name: str, kind: str = "direct", **options: Any) -> int:
         """Declare an exchange: transient, kept, public unless told otherwise."""
-        given = {"durable": False, "auto_delete": False, "internal": False, "arguments": {}}
+        given: dict[str, Any] = {
+            "durable": False,
+            "auto_delete": False,
+            "internal": False,
+            "arguments": {},
+        }
         return self.vhost.declare_exchange(name, kind, **(given | options))
 
     def queue(self, name: str, **options: Any) -> int:
         """Declare a queue: transient, kept, of nobody unless told otherwise."""
-        given = {"durable": False, "owner": 0, "auto_delete": False, "arguments": {}}
+        given: dict[str, Any] = {
+            "durable": False,
+            "owner": 0,
+            "auto_delete": False,
+            "arguments": {},
+        }
         return self.vhost.declare_queue(name, **(given | options))
 
     def bind(self, source: str, to: str, key: str = "k", arguments: Table | None = None) -> int:

@@ -310,7 +310,7 @@ class TopologySteps(RuleBasedStateMachine):
         """Choose a binding from an exchange."""
         destination = data.draw(st.sampled_from([*self.model.exchanges, *self.known]))
         key = data.draw(st.sampled_from(PATTERNS))
-        arguments = ()
+        arguments: tuple[tuple[str, str], ...] = ()
         if self.model.exchanges[source].kind == "headers":
             values = st.sampled_from(("1", "2"))
             chosen = data.draw(st.dictionaries(st.sampled_from(("g", "h", "x-i")), values))

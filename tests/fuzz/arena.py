@@ -19,7 +19,7 @@ from tests.peers import codec
 from tests.peers.channel import Channel
 from tests.peers.memory import MemoryLink, MemoryPeer, SeededEntropy
 
-LIMITS = (
+LIMITS: tuple[dict[str, Any], ...] = (
     {},
     {"frame_max": 4096, "message_bytes_max": 5000, "consumer_max_per_channel": 2},
     {"frame_max": 0, "channel_max": 0, "heartbeat_s": 0},
@@ -41,8 +41,12 @@ class LateJournal(Journal):
         self.position += 1
         return self.position
 
-    settled = queue_declared = queue_deleted = queue_purged = published
-    exchange_declared = exchange_deleted = bound = unbound = published
+    def settled(self, *fact: Any) -> None:
+        """See Journal."""
+        self.position += 1
+
+    queue_declared = queue_deleted = published  # type: ignore[assignment]
+    exchange_declared = exchange_deleted = bound = unbound = published  # type: ignore[assignment]
 
 
 class LatePeer(MemoryPeer):

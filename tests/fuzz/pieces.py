@@ -99,10 +99,14 @@ def furniture(rng: random.Random) -> list[bytes]:
         declare = codec.make(commands.Queue.Declare, queue=queue, durable=durable, nowait=True)
         made.append(codec.method_frame(1, declare))
     for exchange, kind in (("x0", "direct"), ("x1", "topic"), ("x2", "headers")):
-        declare = codec.make(
-            commands.Exchange.Declare, exchange=exchange, exchange_type=kind, nowait=True
+        made.append(
+            codec.method_frame(
+                1,
+                codec.make(
+                    commands.Exchange.Declare, exchange=exchange, exchange_type=kind, nowait=True
+                ),
+            )
         )
-        made.append(codec.method_frame(1, declare))
     for _ in range(4):
         bind = codec.make(
             commands.Queue.Bind,

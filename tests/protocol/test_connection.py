@@ -414,6 +414,18 @@ def test_without_a_frame_max_frames_are_as_large_as_31_bits_can_say() -> None:
     assert [sent[2] for sent in conversation.take()] == [501]
 
 
+@pytest.mark.parametrize("read_bytes", [1, 9, 1000, 300_000])
+def test_a_large_frame_is_put_together_from_many_reads(read_bytes: int) -> None:
+    conversation = recorder(states.RUNNING, 1)
+    conversation.frame_max = 0
+    payload = bytes(index & 255 for index in range(5000 if read_bytes < 1000 else 400_000))
+    data = publish(1) + header(1, len(payload)) + body(1, payload) + publish(1) + header(1, 0)
+    for at in range(0, len(data), read_bytes):
+        conversation.receive_bytes(data[at : at + read_bytes])
+    contents = [event[3] for event in conversation.news()]
+    assert contents == [header(1, len(payload)) + body(1, payload), header(1, 0)]
+
+
 def test_before_tune_frames_are_at_most_4096_octets() -> None:
     conversation = recorder(states.STARTING)
     conversation.receive_bytes(struct.pack(">BHI", 1, 0, 4096) + b"x")

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
+from pamqp import commands
 
 from amqpd.auth import Users
 from amqpd.core.consumer import Entry
@@ -148,7 +149,12 @@ class Bench:
 
     def exchange(self, name: str, kind: str = "direct", **options: Any) -> None:
         """Declare an exchange."""
-        given = {"durable": False, "auto_delete": False, "internal": False, "arguments": {}}
+        given: dict[str, Any] = {
+            "durable": False,
+            "auto_delete": False,
+            "internal": False,
+            "arguments": {},
+        }
         self.vhost.declare_exchange(name, kind, **(given | options))
 
     def bind(self, source: str, queue: Queue, key: str, arguments: Table | None = None) -> None:
@@ -198,7 +204,7 @@ def publish(
 ) -> None:
     """Hand a channel a whole publish, as the protocol does."""
     method = codec.make(
-        codec.commands.Basic.Publish,
+        commands.Basic.Publish,
         exchange=exchange,
         routing_key=key,
         mandatory=mandatory,

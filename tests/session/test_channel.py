@@ -316,6 +316,34 @@ def test_a_window_that_moves_wakes_all_consumers(bench: Bench) -> None:
     assert ready(bench, "other") == 0
 
 
+@pytest.mark.parametrize("requeue", [False, True])
+def test_settling_many_moves_the_window_too(bench: Bench, requeue: bool) -> None:
+    channel = bench.channel()
+    other = bench.queue("other")
+    channel.set_window(1)
+    bench.consume(channel, bench.vhost.queues["q"], "c1")
+    consumer = bench.consume(channel, other, "c2")
+    publish(bench.channel())
+    publish(bench.channel(), key="other")
+    channel.cancel(channel.consumers["c1"])
+    channel.settle(channel.unacked.take_all(), requeue)
+    channel.link.resume_consumers()
+    assert consumer.unacked == 1
+
+
+@pytest.mark.parametrize("requeue", [False, True])
+def test_settling_makes_room_within_the_prefetch(bench: Bench, requeue: bool) -> None:
+    channel = bench.channel()
+    consumer = bench.consume(channel, bench.vhost.queues["q"], prefetch=1)
+    for _ in range(3):
+        publish(bench.channel())
+    for tag in (1, 2, 3):
+        assert (consumer.unacked, channel.last_tag) == (1, tag)
+        channel.settle_through(tag, False, requeue)
+        channel.link.resume_consumers()
+    assert ready(bench) == (2 if requeue else 0)
+
+
 # -- consumers -------------------------------------------------------------------------------------
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pamqp import commands
 
 from amqpd.core.arguments import TEN_YEARS_MS
 from amqpd.errors import SoftError, StreamError
@@ -48,7 +49,7 @@ def waiting(bench: Bench) -> dict[str, int]:
     return {name: count for name, count in counts.items() if count}
 
 
-def kept(bench: Bench, queue: str = "q") -> tuple[codec.commands.Basic.Properties, bytes]:
+def kept(bench: Bench, queue: str = "q") -> tuple[commands.Basic.Properties, bytes]:
     """Return properties and body of the oldest message of a queue."""
     message = bench.vhost.queues[queue].backlog.peek().message
     reader = codec.FrameReader()
@@ -99,7 +100,7 @@ def test_each_property_alone_passes(bench: Bench, name: str) -> None:
     ],
 )
 def test_properties_that_cannot_be_read_are_a_501(bench: Bench, encoded: bytes) -> None:
-    method = codec.make(codec.commands.Basic.Publish, routing_key="q")
+    method = codec.make(commands.Basic.Publish, routing_key="q")
     content = codec.content_frames(1, encoded, b"", 4096)
     channel = bench.channel()
     text = refusal(

@@ -15,7 +15,7 @@ from amqpd.wire import methods, tables
 from amqpd.wire.frames import method_frame
 from amqpd.wire.tables import Field
 
-COMMANDS: dict[int, type[base.Frame]] = dict(commands.INDEX_MAPPING)  # type: ignore[arg-type]
+COMMANDS: dict[int, type[base.Frame]] = dict(commands.INDEX_MAPPING)
 IDS = [command.name for command in COMMANDS.values()]
 pytestmark = pytest.mark.filterwarnings("ignore:This command is deprecated")
 each_command = pytest.mark.parametrize("command", COMMANDS.values(), ids=IDS)
@@ -63,10 +63,10 @@ def arguments_of(command: type[base.Frame]) -> st.SearchStrategy[dict[str, Any]]
 
 def filled(command: type[base.Frame], values: dict[str, Any]) -> base.Frame:
     """Return a method with these arguments, whatever pamqp's `validate` thinks of them."""
-    lenient = type(
+    lenient: Any = type(
         "Lenient", (command,), {"validate": lambda self: None, "__slots__": command.__slots__}
     )
-    method = lenient.__new__(lenient)
+    method: base.Frame = lenient.__new__(lenient)
     for name, value in values.items():
         setattr(method, name, value)
     return method
