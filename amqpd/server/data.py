@@ -78,10 +78,10 @@ class DataDirectory:
             group = broker.take_group()
             assert group is not None
             group.run(self._disk, self._syncing)
-        except FutureFormat as error:
-            raise StartupError(f"data directory {self._path}: {error}") from None
-        except OSError as error:
-            raise StartupError(f"data directory {self._path}: {reason(error)}") from None
+        except (FutureFormat, OSError) as error:
+            self._disk.close()
+            why = reason(error) if isinstance(error, OSError) else str(error)
+            raise StartupError(f"data directory {self._path}: {why}") from None
         broker.group_done(group, now_ms())
         give_memory_back()  # reading a journal takes more than what is kept of it
         fields: dict[str, object] = {

@@ -37,6 +37,7 @@ class Flusher:
         self._groups: Final[SimpleQueue[Group | None]] = SimpleQueue()
         self._is_busy = False
         self._has_failed = False
+        self._why = ""  # what failed, as soon as the thread knows it
         self._thread: Final = threading.Thread(target=self._work, name="amqpd-sync", daemon=True)
         self._thread.start()
 
@@ -57,7 +58,8 @@ class Flusher:
             try:
                 group.run(self._disk, self._syncing)
             except Exception as error:
-                self._loop.call_soon_threadsafe(self._failed, f"{type(error).__name__}: {error}")
+                self._why = f"{type(error).__name__}: {error}"
+                self._loop.call_soon_threadsafe(self._failed)
                 return
             self._loop.call_soon_threadsafe(self._done, group)
 
@@ -67,16 +69,20 @@ class Flusher:
         self.kick()
         self._on_done()
 
-    def _failed(self, why: str) -> None:
+    def _failed(self) -> None:
+        if self._has_failed:
+            return
         self._has_failed = True
         self._is_busy = False
-        self._broker.store_failed(why)
+        self._broker.store_failed(self._why)
         self._on_done()
 
     def stop(self) -> None:
         """End the thread after its current group, then write the last groups here."""
         self._groups.put(None)
         self._thread.join()
+        if self._why:
+            self._failed()  # its call may be late
         self._is_busy = True  # a late call of the thread starts nothing any more
         if self._has_failed:
             return

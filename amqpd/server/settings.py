@@ -83,7 +83,7 @@ class WatermarkSettings:
     | disk_free_bytes | bytes free on the data directory's file system | 50 MB | RabbitMQ |
     | disk_free_relative | multiple of RAM; wins over disk_free_bytes | none | RabbitMQ |
     | interval_ms | ms between checks | 1000 | RabbitMQ: 2500 memory, 100-10000 disk |
-    | received_bytes | bytes received between checks | 64 MiB | 0.1 s at 600 MB/s |
+    | received_bytes | bytes received between checks; or 1/8 of the disk's limit | 64 MiB | |
     """
 
     memory_relative: float = 0.4

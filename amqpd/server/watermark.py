@@ -15,6 +15,7 @@ from amqpd.server.settings import WatermarkSettings
 from amqpd.server.transport import Turns
 
 LIFT_SHARE: Final = 0.05  # of the limit, as distance between raising and lifting
+DISK_SHARE: Final = 8  # part of the disk's limit that may be received between two checks
 PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -112,7 +113,17 @@ class Watermark:
         self._free: Final = free
         self._trim: Final = trim
         self._timer = turns.loop.call_soon(self._tick)
-        turns.watch(self.check, settings.received_bytes)
+        turns.watch(self.check, self._received_bytes())
+
+    def _received_bytes(self) -> int:
+        """How much may be received between two checks.
+
+        What is received is written up to three times (journal, page, checkpoint), and has to find
+        room above the limit of the disk: free space may be at the limit since the last check.
+        """
+        if self.disk_limit_bytes == 0:
+            return self._settings.received_bytes
+        return min(self._settings.received_bytes, self.disk_limit_bytes // DISK_SHARE)
 
     def stop(self) -> None:
         """Check no more."""

@@ -179,6 +179,35 @@ def test_publishers_wait_while_the_disk_is_nearly_full(mount: Path, broker: Any)
     assert "has failed" not in running.said()
 
 
+def test_room_that_is_reserved_raises_no_alarm_and_no_error(mount: Path, broker: Any) -> None:
+    """The default settings on a disk that has room for less than two segments above the limit."""
+    filling = ballast(mount, 120_000_000)
+    running = broker(mount / "data", "memory_monitor_interval=50ms")
+    assert running.is_up(), running.said()
+    assert shutil.disk_usage(mount).free > 100_000_000
+    publisher = connect(running)
+    states: list[str] = []
+    publisher.add_on_connection_blocked_callback(lambda *_: states.append("blocked"))
+    publisher.add_on_connection_unblocked_callback(lambda *_: states.append("unblocked"))
+    channel = publisher.channel()
+    channel.queue_declare("q", durable=True)
+    sent = 0
+    while not states:
+        channel.basic_publish("", "q", f"{sent}|".encode() + bytes(100000), PERSISTENT)
+        publisher.process_data_events(0)
+        sent += 1
+        assert sent < 1200, "the disk is full and nobody was told to wait"
+    assert 30_000_000 < shutil.disk_usage(mount).free < 50_000_000
+    with connect(running) as consumer:
+        taken = numbers_in(consumer.channel(), "q")
+        assert len(taken) > 500 and taken == list(range(len(taken)))
+    filling.unlink()
+    until(lambda: states == ["blocked", "unblocked"], publisher)
+    publisher.close()
+    assert running.stop() == 0
+    assert "has failed" not in running.said()
+
+
 def test_a_full_disk_is_final_and_a_restart_recovers(mount: Path, broker: Any) -> None:
     running = broker(mount / "data", SMALL, "disk_free_limit.absolute=0")
     assert running.is_up(), running.said()

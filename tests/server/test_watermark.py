@@ -151,6 +151,13 @@ def test_it_is_checked_by_the_clock_and_by_what_comes_in(world):
     assert loop.timer.cancelled
 
 
+def test_what_comes_in_between_two_checks_finds_room_above_the_disks_limit(world):
+    machine = world(disk_free_bytes=80_000_000)
+    assert machine.turns.watched == (machine.watermark.check, 10_000_000)
+    machine = world(disk_free_bytes=0)
+    assert machine.turns.watched == (machine.watermark.check, 64 << 20)
+
+
 def test_this_process_has_some_memory():
     assert resident_bytes() > 1 << 20
     assert memory_bytes() >= resident_bytes()

@@ -1,0 +1,101 @@
+"""The sync thread: groups go one by one, and after a failure none goes any more."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from amqpd.server.flusher import Flusher
+from amqpd.store.volume import SYNC, Disk, Group
+
+
+class FailingDisk(Disk):
+    """Syncs so many times, then never again."""
+
+    def __init__(self, good: int) -> None:
+        super().__init__()
+        self.good = good
+        self.syncs = 0
+
+    def sync(self, name: str) -> None:
+        """See Disk."""
+        self.syncs += 1
+        if self.syncs > self.good:
+            raise OSError(5, "Input/output error")
+
+
+class GroupsBroker:
+    """Has some groups to write, and writes down what it is told."""
+
+    def __init__(self, groups: int) -> None:
+        self.left = groups
+        self.told: list[str] = []
+
+    def take_group(self) -> Group | None:
+        """The next group, of one step."""
+        if self.left == 0:
+            return None
+        self.left -= 1
+        group = Group(1, 1)
+        group.add(SYNC, "file")
+        return group
+
+    def group_done(self, group: Group, now_ms: int) -> None:
+        """See Broker."""
+        self.told.append("done")
+
+    def store_failed(self, why: str) -> None:
+        """See Broker."""
+        self.told.append(why)
+
+
+FAILED = "OSError: [Errno 5] Input/output error"
+
+
+@pytest.fixture
+def made() -> Callable[..., Flusher]:
+    """Makes flushers on a loop that does not run meanwhile."""
+
+    def make(broker: GroupsBroker, disk: FailingDisk) -> Flusher:
+        return Flusher(
+            broker,  # type: ignore[arg-type]
+            disk,
+            loop,
+            syncing=True,
+            on_done=lambda: None,
+            clock=lambda: 0,
+        )
+
+    loop = asyncio.new_event_loop()
+    yield make
+    loop.run_until_complete(asyncio.sleep(0))  # the late calls of the thread
+    loop.close()
+
+
+def test_a_stop_writes_what_is_left(made: Callable[..., Flusher]) -> None:
+    broker, disk = GroupsBroker(3), FailingDisk(3)
+    flusher = made(broker, disk)
+    flusher.kick()
+    flusher.kick()  # one at a time
+    flusher.stop()
+    assert disk.syncs == 3 and broker.left == 0
+
+
+def test_a_stop_writes_nothing_after_a_failure_that_the_loop_has_not_heard_of(
+    made: Callable[..., Flusher],
+) -> None:
+    broker, disk = GroupsBroker(3), FailingDisk(0)
+    flusher = made(broker, disk)
+    flusher.kick()
+    flusher.stop()
+    assert disk.syncs == 1 and broker.left == 2
+    assert broker.told == [FAILED]
+
+
+def test_a_failure_in_the_last_groups_is_told(made: Callable[..., Flusher]) -> None:
+    broker, disk = GroupsBroker(3), FailingDisk(1)
+    flusher = made(broker, disk)
+    flusher.kick()
+    with pytest.raises(OSError, match="Input/output error"):
+        flusher.stop()
+    assert disk.syncs == 2
