@@ -50,6 +50,7 @@ class Broker:
         entropy: Entropy,
         now_ms: int,
         log: Log | None = None,
+        wall_ms: int = 0,
     ) -> None:
         self.limits: Final = limits
         self.users: Final = users
@@ -57,7 +58,9 @@ class Broker:
         self._context: Final = Context(
             limits, users, journal, entropy, log or Log(), MethodDispatcher()
         )
-        self._context.now_ms = now_ms
+        self._context.timers.now_ms = now_ms
+        self._context.timers.wall_offset_ms = wall_ms - now_ms
+        journal.wall_offset_ms = wall_ms - now_ms
         self._log: Final = log or Log()
         self._queue_ids: Final = QueueIds()
         self._dirty: list[Link] = []
@@ -77,7 +80,7 @@ class Broker:
 
     def connected(self, peer: Peer, now_ms: int) -> Connection:
         """Take on a connection that was accepted; it is silent until its protocol header."""
-        self._context.now_ms = now_ms
+        self._context.timers.now_ms = now_ms
         self._last_id += 1
         vhost = self.vhosts[DEFAULT_VHOST]
         connection = Connection(self._context, peer, self._last_id, vhost, self._dirty)
@@ -87,7 +90,7 @@ class Broker:
     def receive(self, connection: Connection, data: bytes, now_ms: int) -> None:
         """Take bytes that a peer sent."""
         context = self._context
-        context.now_ms = now_ms
+        context.timers.now_ms = now_ms
         try:
             connection.receive_bytes(data)
             connection.resume_consumers()
@@ -123,7 +126,7 @@ class Broker:
 
     def writable(self, connection: Connection, now_ms: int) -> None:
         """Learn that a socket takes bytes again, or that a turn's bound is over."""
-        self._context.now_ms = now_ms
+        self._context.timers.now_ms = now_ms
         connection.congested = False
         try:
             connection.resume_stalled()
@@ -132,7 +135,7 @@ class Broker:
 
     def closed(self, connection: Connection, now_ms: int, why: str = "") -> None:
         """Learn that a socket is gone. Calling it again does nothing."""
-        self._context.now_ms = now_ms
+        self._context.timers.now_ms = now_ms
         if self.connections.pop(connection.id, None) is None:
             return
         abrupt = connection.state < states.CLOSING
@@ -147,7 +150,7 @@ class Broker:
 
     def due(self, now_ms: int) -> None:
         """Do what was to be done by now; what goes wrong with one deadline leaves the others."""
-        self._context.now_ms = now_ms
+        self._context.timers.now_ms = now_ms
         while True:
             try:
                 self._context.timers.run(now_ms)
@@ -187,7 +190,7 @@ class Broker:
 
     def synced(self, position: int, now_ms: int) -> None:
         """Learn that everything up to a journal position is safe: promises of it are kept now."""
-        self._context.now_ms = now_ms
+        self._context.timers.now_ms = now_ms
         self._context.settlement.on_synced(position)
 
     # -- command ----------------------------------------------------------------------------------
@@ -196,7 +199,9 @@ class Broker:
         """Create a vhost, or return the one there is."""
         vhost = self.vhosts.get(name)
         if vhost is None:
-            vhost = self.vhosts[name] = VHost(name, self._journal, self._queue_ids)
+            vhost = self.vhosts[name] = VHost(
+                name, self._journal, self._queue_ids, self._context.timers
+            )
         return vhost
 
     def restore(self, found: Recovered) -> None:
@@ -220,7 +225,7 @@ class Broker:
     def set_alarm(self, resource: str, raised: bool, now_ms: int) -> None:
         """Raise or lift the alarm of a resource (`memory` or `disk`): publishers are held."""
         context = self._context
-        context.now_ms = now_ms
+        context.timers.now_ms = now_ms
         if context.alarms.get(resource, False) == raised:
             return
         context.alarms[resource] = raised
@@ -233,7 +238,7 @@ class Broker:
 
     def close_connection(self, connection: Connection, code: int, text: str, now_ms: int) -> None:
         """Close a connection with a reply code and the whole reply text; it may answer still."""
-        self._context.now_ms = now_ms
+        self._context.timers.now_ms = now_ms
         if connection.state >= states.CLOSING:
             return
         was_open = connection.state >= states.TUNING
@@ -256,7 +261,7 @@ class Broker:
 
     def end_turn(self, now_ms: int) -> None:
         """End a turn: confirms that need no sync go out, the others wait for theirs."""
-        self._context.now_ms = now_ms
+        self._context.timers.now_ms = now_ms
         settlement = self._context.settlement
         if self._journal.is_immediate:
             settlement.on_synced(self._journal.position)

@@ -101,9 +101,7 @@ def program() -> None:
 @click.option("--tls-key", metavar="FILE", help="Its private key, if not in the same file.")
 @click.option("--tls-ca", metavar="FILE", help="Whose client certificates to trust (PEM).")
 @click.option("--data-dir", metavar="DIR", help="Where data is kept.  [default: amqpd-data]")
-@click.option(
-    "--memory", "store", flag_value="memory", default=None, help="Keep nothing on disk."
-)
+@click.option("--memory", "store", flag_value="memory", default=None, help="Keep nothing on disk.")
 @click.option(
     "--sync", metavar="on|off", help="Whether confirms wait for the disk's sync.  [default: on]"
 )

@@ -256,6 +256,11 @@ def not_transactional() -> SoftError:
     return SoftError(PRECONDITION_FAILED, "channel is not transactional")
 
 
+def partial_tx() -> SoftError:
+    """tx.commit when a full queue refused one of the publishes."""
+    return SoftError(PRECONDITION_FAILED, "partial tx completion")
+
+
 def reply_consumer_acknowledges() -> SoftError:
     """Direct reply-to with no-ack false."""
     return SoftError(PRECONDITION_FAILED, "reply consumer cannot acknowledge")

@@ -25,7 +25,7 @@ from amqpd.store.pages import PAGE_HEADER_BYTES, PageFile, PageHeader, StoredPag
 from amqpd.store.records import RECORD_HEADER_BYTES, Addresses, Corrupt
 from amqpd.store.recovery import QUARANTINE_NAME, Recovered, Recovery
 from amqpd.store.restore import mend
-from amqpd.store.segment import SEGMENT_NAME
+from amqpd.store.segments import SEGMENT_NAME
 from amqpd.store.volume import Disk
 from amqpd.wire import tables
 
@@ -143,7 +143,7 @@ def _page_damage(disk: Disk, page: StoredPage, addresses: Addresses) -> Damage |
     if block is None:
         return Damage(name, page.offset, f"a damaged page of {page.count} messages")
     try:
-        pages.decode_page(block.records, page, addresses)
+        pages.decode_page(block.records, page, addresses, 0)
     except Corrupt as error:
         return Damage(name, page.offset, str(error))
     return None
@@ -361,7 +361,7 @@ def _page_lines(block: Block, name: str) -> Iterator[str]:
     file = PageFile(number, header.queue_id, True, header.first_seq)
     page = StoredPage(file, 0, len(block.records), header.count, 0, b"", False)
     assert len(block.records) >= PAGE_HEADER_BYTES
-    for entry in pages.decode_page(block.records, page, Addresses()):
+    for entry in pages.decode_page(block.records, page, Addresses(), 0):
         message = entry.message
         yield (
             f"entry seq={int(entry.seq)} exchange={message.address.exchange!r} "

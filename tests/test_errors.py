@@ -254,6 +254,7 @@ CATALOGUE: list[tuple[AmqpError, type[AmqpError], int, str]] = [
     ),
     (errors.unknown_mechanism("M"), HardError, 503, "unknown authentication mechanism 'M'"),
     (errors.bad_response("PLAIN"), HardError, 502, "the PLAIN response is malformed"),
+    (errors.partial_tx(), SoftError, 406, "partial tx completion"),
     (
         errors.stumbled(),
         HardError,

@@ -35,7 +35,10 @@ PAGES_PER_PUSH: Final = 2  # bounds the time of a push
 class Backlog:
     """Ready entries, oldest first. `push`, `pop` and `peek` are O(1) amortised."""
 
-    def __init__(self, journal: Journal, queue_id: int, durable: bool) -> None:
+    def __init__(
+        self, journal: Journal, queue_id: int, durable: bool, may_page: bool = True
+    ) -> None:
+        self._may_page: Final = may_page
         self._journal: Final = journal
         self._queue_id: Final = queue_id
         self._durable: Final = durable
@@ -67,7 +70,7 @@ class Backlog:
                 self._page_out()
             return
         self._fresh.append(entry)
-        if self.memory_bytes > QUEUE_BYTES_MIN and journal.waiting_bytes_max:
+        if self._may_page and self.memory_bytes > QUEUE_BYTES_MIN and journal.waiting_bytes_max:
             if journal.waiting_bytes > journal.waiting_bytes_max:
                 self._lengthen()
 
@@ -173,6 +176,18 @@ class Backlog:
         assert entry is not None
         return entry
 
+    def next_expiry_ms(self) -> i64:
+        """When the entry that is next expires (monotonic ms; 0 = never, or there is none)."""
+        return self.peek().expires_ms if self.count > 0 else 0
+
+    def pop_expired(self, now_ms: i64) -> Entry | None:
+        """Take the entry that is next if its time is over."""
+        if self.count > 0:
+            expires_ms = self.peek().expires_ms
+            if expires_ms and expires_ms <= now_ms:
+                return self.pop()
+        return None
+
     # -- back -------------------------------------------------------------------------------------
 
     def restore(self, entries: list[Entry]) -> None:
@@ -259,6 +274,108 @@ class Backlog:
         assert self._is_long == (len(self._pages) > 0 or len(self._tail) > 0)
         if self._is_long:
             assert len(self._fresh) > self._head
+
+
+class PriorityBacklog(Backlog):
+    """Ready entries by priority: a backlog for each in use, the highest leaves first.
+
+    `count`, `body_bytes` and `memory_bytes` are the sums of all. Messages without a priority have
+    0, those above the queue's maximum have that (RabbitMQ: priority queues). None of it is paged
+    out: recovery tells what a page has by its range of seqs, and those of priorities overlap.
+    """
+
+    def __init__(self, journal: Journal, queue_id: int, durable: bool, highest: int) -> None:
+        super().__init__(journal, queue_id, durable)
+        self._highest: Final = highest
+        self._levels: list[Backlog] = []  # by falling priority, beside `_priorities`
+        self._priorities: list[int] = []
+
+    def _level(self, priority: int) -> Backlog:
+        priority = min(priority, self._highest)
+        at = 0
+        while at < len(self._priorities) and self._priorities[at] > priority:
+            at += 1
+        if at == len(self._priorities) or self._priorities[at] != priority:
+            self._priorities.insert(at, priority)
+            self._levels.insert(
+                at, Backlog(self._journal, self._queue_id, self._durable, may_page=False)
+            )
+        return self._levels[at]
+
+    def _sum(self) -> None:
+        self.count = 0
+        self.body_bytes = 0
+        self.memory_bytes = 0
+        for level in self._levels:
+            self.count += level.count
+            self.body_bytes += level.body_bytes
+            self.memory_bytes += level.memory_bytes
+
+    def push(self, entry: Entry) -> None:
+        """See Backlog."""
+        self._level(int(entry.message.priority)).push(entry)
+        self._sum()
+
+    def pop(self) -> Entry:
+        """See Backlog."""
+        for level in self._levels:
+            if level.count > 0:
+                entry = level.pop()
+                self._sum()
+                return entry
+        raise AssertionError("an empty backlog was asked for an entry")
+
+    def peek(self) -> Entry:
+        """See Backlog."""
+        for level in self._levels:
+            if level.count > 0:
+                return level.peek()
+        raise AssertionError("an empty backlog was asked for an entry")
+
+    def restore(self, entries: list[Entry]) -> None:
+        """See Backlog."""
+        for entry in entries:
+            self._level(int(entry.message.priority)).restore([entry])
+        self._sum()
+
+    def adopt(self, before: list[Entry], pages: list[Page], after: list[Entry]) -> None:
+        """See Backlog. Each page is of one priority; each priority is in order within itself."""
+        paged: dict[int, list[Page]] = {}
+        for page in pages:
+            paged.setdefault(min(page.priority, self._highest), []).append(page)
+        entries: dict[int, list[Entry]] = {}
+        for entry in before + after:
+            priority = min(int(entry.message.priority), self._highest)
+            entries.setdefault(priority, []).append(entry)
+        for priority in sorted(set(paged) | set(entries)):
+            own_pages, own = paged.get(priority, []), entries.get(priority, [])
+            older = own
+            if own_pages:
+                older = [entry for entry in own if entry.seq < own_pages[0].first_seq]
+            self._level(priority).adopt(older, own_pages, own[len(older) :])
+        self._sum()
+
+    def in_memory(self) -> list[Entry]:
+        """See Backlog."""
+        return [entry for level in self._levels for entry in level.in_memory()]
+
+    def clear(self) -> tuple[list[Entry], list[Page]]:
+        """See Backlog."""
+        entries: list[Entry] = []
+        pages: list[Page] = []
+        for level in self._levels:
+            some_entries, some_pages = level.clear()
+            entries.extend(some_entries)
+            pages.extend(some_pages)
+        self._sum()
+        return entries, pages
+
+    def validate(self) -> None:
+        """See Backlog."""
+        for level in self._levels:
+            level.validate()
+        assert self.count == sum([int(level.count) for level in self._levels])
+        assert self._priorities == sorted(self._priorities, reverse=True)
 
 
 def _seq_of(entry: Entry) -> int:

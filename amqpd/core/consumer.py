@@ -59,13 +59,14 @@ class Consumer:
 class Entry:
     """A message's place in one queue; `seq` orders the queue and is never used twice in it."""
 
-    __slots__ = ("consumer", "message", "redelivered", "segment", "seq", "tag")
+    __slots__ = ("consumer", "expires_ms", "message", "redelivered", "segment", "seq", "tag")
 
     def __init__(self, message: Message, seq: i64) -> None:
         self.message: Final = message
         self.seq: Final[i64] = seq
         self.redelivered = False
         self.segment: i64 = 0  # of the journal that has it; below 0: its page file; 0: nowhere
+        self.expires_ms: i64 = 0  # monotonic; 0 = never
         self.tag: i64 = 0  # delivery tag, while delivered
         self.consumer: Consumer | None = None  # who has it, while delivered
 

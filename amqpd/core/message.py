@@ -14,6 +14,8 @@ from typing import Final
 
 from mypy_extensions import i64, mypyc_attr
 
+from amqpd.wire import properties
+
 
 @mypyc_attr(acyclic=True)
 class Address:
@@ -37,9 +39,11 @@ class Message:
         "body_bytes",
         "channel",
         "content",
+        "expiration_ms",
         "frame_bytes",
         "header_bytes",
         "persistent",
+        "priority",
     )
 
     def __init__(
@@ -59,3 +63,21 @@ class Message:
         self.frame_bytes: Final = frame_bytes  # largest body frame, to know when to cut anew
         self.channel: Final = channel  # the number that the frames in content bear
         self.persistent: Final = persistent
+        self.expiration_ms: i64 = -1  # of its own (-1 = none); a queue may have a shorter one
+        self.priority: i64 = 0
+
+    def read_properties(self) -> None:
+        """Look at the properties that queues ask for; they were checked when they came."""
+        flags = properties.flags_of(self.content)
+        if flags & properties.PRIORITY:
+            self.priority = properties.octet(self.content, properties.PRIORITY, self.header_bytes)
+        if flags & properties.EXPIRATION:
+            text = properties.short_text(self.content, properties.EXPIRATION, self.header_bytes)
+            self.expiration_ms = int(text)
+
+
+def make_address(exchange: str, routing_key: str) -> Address:
+    """Make an address from names that came from short strings."""
+    names = [name.encode("utf-8", "surrogateescape") for name in (exchange, routing_key)]
+    encoded = b"".join([bytes((len(name),)) + name for name in names])
+    return Address(exchange, routing_key, encoded + b"\xce")

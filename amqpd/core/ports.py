@@ -35,11 +35,13 @@ class Log:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Page:
-    """Ready entries of one queue, in order, that are not in memory; the store knows where."""
+    """Ready entries of one queue and priority, in order, out of memory; the store knows where."""
 
-    def __init__(self, count: int, body_bytes: int) -> None:
+    def __init__(self, count: int, body_bytes: int, priority: int = 0) -> None:
+        self.priority: Final = priority
         self.count: Final = count
         self.body_bytes: Final = body_bytes
+        self.first_seq = 0  # filled in by recovery, which looks pages up by seq
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -61,6 +63,7 @@ class Journal:
         self.segment: i64 = 0
         self.waiting_bytes: i64 = 0
         self.waiting_bytes_max: i64 = 0
+        self.wall_offset_ms = 0  # wall clock minus the monotonic one
 
     def published(self, message: Message, queue_ids: list[int], seqs: list[int]) -> int:
         """Append that the message entered these durable queues. Returns the position."""
@@ -69,6 +72,9 @@ class Journal:
     def settled(self, queue_id: int, entry: Entry) -> None:
         """Append that an entry with a `segment` left its queue for good."""
         raise NotImplementedError
+
+    def expires(self, queue_id: int, entry: Entry) -> None:
+        """Append when an entry that was just appended expires; not all journals need to know."""
 
     def begin(self) -> None:
         """Begin a group of appends that survive a crash together or not at all."""

@@ -8,13 +8,45 @@ has been appended to the journal as settled.
 
 from typing import Final
 
-from mypy_extensions import i64
+from mypy_extensions import i64, mypyc_attr
 
-from amqpd.core.backlog import Backlog
+from amqpd.core.backlog import Backlog, PriorityBacklog
 from amqpd.core.consumer import Consumer, Entry, ReadyConsumers
+from amqpd.core.deadletter import EXPIRED, MAXLEN, REJECTED
 from amqpd.core.message import Message
 from amqpd.core.ports import NO_POSITION, Journal
+from amqpd.core.rules import DROP_HEAD, REJECT_PUBLISH_DLX, Rules, priorities_of, rules_of
+from amqpd.core.timers import NEVER, Timed, Timers
 from amqpd.wire.tables import Table
+
+
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Undertaker:
+    """Who sees to what a queue does not keep, and to the queue itself: its vhost."""
+
+    def dead_letter(self, queue: "Queue", message: Message, reason: str) -> None:
+        """Send a message on to the queue's dead letter exchange."""
+        raise NotImplementedError
+
+    def bury(self, queue: "Queue") -> None:
+        """Delete a queue that was unused for too long."""
+        raise NotImplementedError
+
+
+class _Deadline(Timed):
+    """The two deadlines of a queue: its oldest message expires, it has been unused for too long."""
+
+    def __init__(self, queue: "Queue", of_messages: bool) -> None:
+        super().__init__()
+        self._queue: Final = queue
+        self._of_messages: Final = of_messages
+
+    def on_deadline(self, now_ms: int) -> None:
+        """See Timed."""
+        if self._of_messages:
+            self._queue.drop_expired()
+        else:
+            self._queue.on_unused()
 
 
 class Queue:
@@ -36,6 +68,8 @@ class Queue:
         owner: int,
         auto_delete: bool,
         arguments: Table,
+        timers: Timers | None = None,
+        undertaker: Undertaker | None = None,
     ) -> None:
         assert not (durable and owner)
         self._journal: Final = journal
@@ -48,7 +82,20 @@ class Queue:
         self.arguments: Final = arguments
         self.position = NO_POSITION
         self.is_deleted = False
-        self.backlog: Final = Backlog(journal, queue_id, durable)
+        priorities = priorities_of(arguments)
+        self.backlog: Final[Backlog] = (
+            PriorityBacklog(journal, queue_id, durable, priorities)
+            if priorities
+            else Backlog(journal, queue_id, durable)
+        )
+        self.rules: Rules | None = rules_of(arguments)
+        self.active: Consumer | None = None  # with a single active consumer
+        self._timers: Final = timers or Timers()
+        self._undertaker: Final = undertaker or Undertaker()
+        self._expiry: Final = _Deadline(self, True)
+        self._disuse: Final = _Deadline(self, False)
+        self._unused_ms = 0  # when x-expires is over, as of the latest use
+        self.used()
         self.consumers: list[Consumer] = []
         self.ready: Final = ReadyConsumers()
         self.unacked_count: i64 = 0
@@ -62,12 +109,132 @@ class Queue:
         self.next_seq += 1
         if self.durable and message.persistent:
             entry.segment = self._journal.segment
+        if self.rules is not None or message.expiration_ms >= 0:
+            self._accept_by_rules(entry)
+            return
         if self.ready.count and self.backlog.count == 0:
             consumer = self._able()
             if consumer is not None:
                 self._hand(consumer, entry)
                 return
         self.backlog.push(entry)
+
+    def _accept_by_rules(self, entry: Entry) -> None:
+        """Take a message of a queue with rules, or one that expires (RabbitMQ: TTL, maxlen)."""
+        ttl_ms: i64 = entry.message.expiration_ms
+        rules = self.rules
+        if rules is not None and rules.ttl_ms >= 0 and (ttl_ms < 0 or rules.ttl_ms < ttl_ms):
+            ttl_ms = rules.ttl_ms
+        if ttl_ms >= 0:  # also for what a consumer gets at once: it may come back
+            entry.expires_ms = max(1, self._timers.now_ms + ttl_ms)
+            if entry.segment:
+                self._journal.expires(self.id, entry)
+        if self.ready.count and self.backlog.count == 0:
+            consumer = self._able()
+            if consumer is not None:
+                self._hand(consumer, entry)
+                return
+        if ttl_ms == 0:
+            self._leave(entry, EXPIRED)
+            return
+        self.backlog.push(entry)
+        self._keep_limits()
+        self._watch_expiry()
+
+    def adopted(self) -> None:
+        """Look after what recovery has put into the backlog."""
+        self._watch_expiry()
+
+    def _keep_limits(self) -> None:
+        """Drop what is over the length limits, the next to be delivered first.
+
+        A queue that refuses publishes drops nothing: what is requeued may be over the limits.
+        """
+        rules = self.rules
+        if rules is None or not rules.is_limited or rules.overflow != DROP_HEAD:
+            return
+        while self.backlog.count > 0 and self._is_over(rules):
+            self._leave(self.backlog.pop(), MAXLEN)
+
+    def _is_over(self, rules: Rules) -> bool:
+        if rules.length_max >= 0 and self.backlog.count > rules.length_max:
+            return True
+        return rules.bytes_max >= 0 and self.backlog.body_bytes > rules.bytes_max
+
+    def refuses(self, message: Message) -> bool:
+        """Say whether a full queue refuses a publish; it may dead-letter it (x-overflow)."""
+        rules = self.rules
+        if rules is None or rules.overflow == DROP_HEAD:
+            return False
+        full = rules.length_max >= 0 and self.backlog.count >= rules.length_max
+        if rules.bytes_max >= 0:
+            full = full or self.backlog.body_bytes + message.body_bytes > rules.bytes_max
+        if full and rules.overflow == REJECT_PUBLISH_DLX:
+            if rules.dead_letter_exchange is not None:
+                self._undertaker.dead_letter(self, message, MAXLEN)
+        return full
+
+    def _leave(self, entry: Entry, reason: str) -> None:
+        """Let an entry, in no collection any more, leave for good, as a dead letter if wanted.
+
+        Both are one step of the journal: it is never lost in between, and never there twice.
+        """
+        rules = self.rules
+        if rules is None or rules.dead_letter_exchange is None:
+            self._journal_settled(entry)
+            return
+        self._journal.begin()
+        self._undertaker.dead_letter(self, entry.message, reason)
+        self._journal_settled(entry)
+        self._journal.end()
+
+    def drop_expired(self) -> None:
+        """Let the entries leave whose time is over and that are next in their order."""
+        while not self.is_deleted:
+            entry = self.backlog.pop_expired(self._timers.now_ms)
+            if entry is None:
+                break
+            self._leave(entry, EXPIRED)
+        self._watch_expiry()
+
+    def _watch_expiry(self) -> None:
+        """Have the next entry looked at when its time is over.
+
+        A deadline that is too early stays: it comes to nothing and is set anew then, where setting
+        it for each entry that is the next in its turn would fill the heap.
+        """
+        next_ms = int(self.backlog.next_expiry_ms())
+        current_ms = self._expiry.deadline_ms
+        if next_ms and (current_ms == NEVER or next_ms < current_ms):
+            self._timers.set(self._expiry, next_ms)
+
+    def reject(self, entry: Entry) -> None:
+        """Let an unacked entry leave that its consumer does not want (RabbitMQ: DLX, rejected)."""
+        if self.is_deleted:
+            self._journal_settled(entry)
+            return
+        self.unacked_count -= 1
+        assert self.unacked_count >= 0
+        self._leave(entry, REJECTED)
+
+    # -- being used -------------------------------------------------------------------------------
+
+    def used(self) -> None:
+        """Note a use that starts the time of x-expires anew: a declare, a get, a consumer's end."""
+        rules = self.rules
+        if rules is not None and rules.expires_ms > 0:
+            self._unused_ms = self._timers.now_ms + rules.expires_ms
+            if self._disuse.deadline_ms == NEVER:  # else it is set anew when it comes
+                self._timers.set(self._disuse, self._unused_ms)
+
+    def on_unused(self) -> None:
+        """The time of x-expires is over, unless the queue was used meanwhile."""
+        if self.consumers or self.is_deleted:
+            return
+        if self._timers.now_ms < self._unused_ms:
+            self._timers.set(self._disuse, self._unused_ms)
+        else:
+            self._undertaker.bury(self)
 
     def restore(self, entries: list[Entry]) -> None:
         """Take entries back to their old places, as redelivered, and hand them on."""
@@ -82,6 +249,9 @@ class Queue:
             entry.consumer = None
         self.backlog.restore(entries)
         self.dispatch()
+        if self.rules is not None or self.backlog.next_expiry_ms():
+            self._keep_limits()
+            self.drop_expired()
 
     # -- messages go out -------------------------------------------------------------------------
 
@@ -111,11 +281,20 @@ class Queue:
         while backlog.count > 0:
             consumer = self._able()
             if consumer is None:
-                return
-            self._hand(consumer, backlog.pop())
+                break
+            entry = backlog.pop()
+            if entry.expires_ms and entry.expires_ms <= self._timers.now_ms:
+                self._leave(entry, EXPIRED)
+                continue
+            self._hand(consumer, entry)
+        if backlog.next_expiry_ms():  # another entry may be the next now
+            self.drop_expired()
 
     def take(self, no_ack: bool) -> Entry | None:
         """Take the oldest ready entry for basic.get; None if there is none."""
+        self.used()
+        if self.backlog.next_expiry_ms():
+            self.drop_expired()
         if self.backlog.count == 0:
             return None
         entry = self.backlog.pop()
@@ -123,6 +302,8 @@ class Queue:
             self._journal_settled(entry)
         else:
             self.unacked_count += 1
+        if self.backlog.next_expiry_ms():
+            self.drop_expired()
         return entry
 
     def settle(self, entry: Entry) -> None:
@@ -159,27 +340,54 @@ class Queue:
         """Register a consumer; nothing is handed out before `resume`."""
         assert not self.is_deleted
         self.consumers.append(consumer)
+        self._choose_active()
+
+    def _choose_active(self) -> None:
+        """Choose the single active consumer anew if there is none: priority, then age."""
+        rules = self.rules
+        if rules is None or not rules.single_active or self.active is not None:
+            return
+        for consumer in self.consumers:
+            if self.active is None or consumer.priority > self.active.priority:
+                self.active = consumer
 
     def resume(self, consumer: Consumer) -> None:
         """Let a registered consumer that can take entries again have its turns."""
         if self.is_deleted or consumer.is_ready:
             return
+        if self.active is not None and consumer is not self.active:
+            return  # it waits until it is the active one
         self.ready.add(consumer)
         if self.backlog.count > 0:
             self.dispatch()
 
     def remove_consumer(self, consumer: Consumer) -> None:
-        """Unregister a consumer. What it has unacked stays with its channel."""
+        """Unregister a consumer. What it has unacked stays with its channel.
+
+        Another may become the active one: `activate` lets it begin.
+        """
         if consumer.is_ready:
             self.ready.remove(consumer)
         if consumer in self.consumers:
             self.consumers.remove(consumer)
+        if not self.consumers:
+            self.used()
+        if self.active is consumer:
+            self.active = None
+            self._choose_active()
+
+    def activate(self) -> None:
+        """Let the single active consumer, if a new one was chosen, have its turns."""
+        if self.active is not None:
+            self.active.resume()
 
     # -- end -------------------------------------------------------------------------------------
 
     def delete(self) -> int:
         """Mark as deleted and tell the consumers. Returns the number of ready entries lost."""
         self.is_deleted = True
+        self._timers.clear(self._expiry)
+        self._timers.clear(self._disuse)
         count = int(self.backlog.count)
         entries, _ = self.backlog.clear()
         for entry in entries:

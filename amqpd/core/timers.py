@@ -29,6 +29,8 @@ class Timers:
     """All deadlines of a broker, earliest first; equal ones in the order they were set."""
 
     def __init__(self) -> None:
+        self.now_ms = 0  # of the call into the broker that is being handled
+        self.wall_offset_ms = 0  # wall clock minus monotonic
         self._heap: list[tuple[int, int, Timed]] = []
         self._order = 0
         self._clean_at = _CLEAN_FROM  # entries

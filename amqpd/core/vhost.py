@@ -12,11 +12,13 @@ from typing import Final
 
 from amqpd import errors
 from amqpd.core import arguments as queue_arguments
+from amqpd.core import deadletter
 from amqpd.core.exchange import Binding, Exchange, Identity, identity_of
 from amqpd.core.exchange_types import TYPES, make_exchange
-from amqpd.core.message import Message
+from amqpd.core.message import Message, make_address
 from amqpd.core.ports import NO_POSITION, Journal
-from amqpd.core.queue import Queue
+from amqpd.core.queue import Queue, Undertaker
+from amqpd.core.timers import Timers
 from amqpd.limits import ROUTE_EXCHANGES_MAX
 from amqpd.wire import tables
 from amqpd.wire.tables import Table
@@ -46,10 +48,16 @@ class QueueIds:
         return self.last
 
 
-class VHost:
+class VHost(Undertaker):
     """A name space with exchanges and queues of its own (spec 1.1.3, RabbitMQ: vhosts)."""
 
-    def __init__(self, name: str, journal: Journal, queue_ids: QueueIds) -> None:
+    def __init__(
+        self, name: str, journal: Journal, queue_ids: QueueIds, timers: Timers | None = None
+    ) -> None:
+        self._timers: Final = timers or Timers()
+        self.refused = False  # a queue refused the latest publish
+        self._dying: list[tuple[Queue, Message, str]] = []
+        self._is_burying = False
         self.name: Final = name
         self._journal: Final = journal
         self.exchanges: dict[str, Exchange] = {}
@@ -219,6 +227,8 @@ class VHost:
             owner=owner,
             auto_delete=auto_delete,
             arguments=arguments,
+            timers=self._timers,
+            undertaker=self,
         )
         self.queues[name] = queue
         self.generation += 1
@@ -380,7 +390,16 @@ class VHost:
             waiting.append(self.exchanges[name])
 
     def publish(self, queues: list[Queue], message: Message) -> int:
-        """Put a message into queues. Returns the journal position of it (0 = not durable)."""
+        """Put a message into queues. Returns the journal position of it (0 = not durable).
+
+        A queue that is full may refuse it, which sets `refused`; the others take it all the same.
+        """
+        for queue in queues:
+            if queue.rules is not None:
+                return self._publish_by_rules(queues, message)
+        return self._place(queues, message)
+
+    def _place(self, queues: list[Queue], message: Message) -> int:
         position = NO_POSITION
         if message.persistent:
             position = self._journal_published(queues, message)
@@ -388,6 +407,75 @@ class VHost:
             if not queue.is_deleted:
                 queue.accept(message)
         return position
+
+    def _publish_by_rules(self, queues: list[Queue], message: Message) -> int:
+        """Publish where a queue has rules: dead letters wait until all queues have the message.
+
+        Else one could take the seq that was journaled for the message in the next of the queues.
+        """
+        queues = self._takers(queues, message)
+        if len(queues) < 2 or self._is_burying:
+            return self._place(queues, message)
+        self._journal.begin()
+        self._is_burying = True
+        try:
+            position = self._place(queues, message)
+        finally:
+            self._is_burying = False
+            self._bury_all()
+            self._journal.end()
+        return position
+
+    def _takers(self, queues: list[Queue], message: Message) -> list[Queue]:
+        """Return the queues that do not refuse a message."""
+        takers = [queue for queue in queues if not queue.refuses(message)]
+        if len(takers) < len(queues):
+            self.refused = True
+        return takers
+
+    # -- what queues do not keep ------------------------------------------------------------------
+
+    def dead_letter(self, queue: Queue, message: Message, reason: str) -> None:
+        """See Undertaker. What dies of that in its turn waits in a list: no recursion."""
+        self._dying.append((queue, message, reason))
+        if not self._is_burying:
+            self._bury_all()
+
+    def _bury_all(self) -> None:
+        self._is_burying = True
+        try:
+            while self._dying:
+                self._dead_letter(*self._dying.pop(0))
+        finally:
+            self._is_burying = False
+
+    def _dead_letter(self, queue: Queue, message: Message, reason: str) -> None:
+        """Publish one dead letter (RabbitMQ: DLX): no permissions, returns or confirms."""
+        rules = queue.rules
+        assert rules is not None and rules.dead_letter_exchange is not None
+        target, own_key = rules.dead_letter_exchange, message.address.routing_key
+        if target and target not in self.exchanges:
+            return
+        headers = deadletter.headers_of(message)
+        keys = [own_key, *deadletter.copies_of(headers)]
+        wall_s = (self._timers.now_ms + self._timers.wall_offset_ms) // 1000
+        history = deadletter.record_death(headers, message, queue.name, reason, wall_s, keys)
+        key = rules.dead_letter_key
+        found, _ = self.route(target, keys if key is None else [key], headers)
+        found = [to for to in found if not deadletter.is_cycle(history, reason, to.name)]
+        if found:
+            address = make_address(target, own_key if key is None else key)
+            was_refused = self.refused
+            try:
+                self.publish(found, deadletter.renamed(message, headers, address))
+            except errors.HardError:
+                pass  # the store has failed; what it had before is there after a restart
+            self.refused = was_refused
+
+    def bury(self, queue: Queue) -> None:
+        """See Undertaker."""
+        if self.queues.get(queue.name) is queue:
+            self.delete_queue(queue)
 
     def _journal_published(self, queues: list[Queue], message: Message) -> int:
         ids: list[int] = []

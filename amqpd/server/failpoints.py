@@ -17,7 +17,7 @@ import signal
 from typing import Final
 
 from amqpd.store.pages import NAME as PAGE_NAME
-from amqpd.store.segment import SEGMENT_NAME
+from amqpd.store.segments import SEGMENT_NAME
 from amqpd.store.volume import Disk
 
 FAILPOINT_VARIABLE: Final = "AMQPD_FAILPOINT"

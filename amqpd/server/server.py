@@ -17,7 +17,7 @@ from typing import Final
 from amqpd.auth import Users
 from amqpd.broker import Broker
 from amqpd.core.ports import Entropy, Journal, Log, MemoryJournal
-from amqpd.server.clock import now_ms
+from amqpd.server.clock import now_ms, wall_ms
 from amqpd.server.data import DataDirectory
 from amqpd.server.listener import open_sockets, printed
 from amqpd.server.settings import Listener, Settings, TlsSettings, UserSetting
@@ -149,7 +149,7 @@ class Server:
                 _add_user(users, user)
             except ValueError as error:
                 raise StartupError(f"user '{user.name}': {error}") from None
-        broker = Broker(settings.limits, users, journal, entropy, now_ms(), self.log)
+        broker = Broker(settings.limits, users, journal, entropy, now_ms(), self.log, wall_ms())
         for vhost in settings.vhosts:
             broker.add_vhost(vhost)
         return broker

@@ -26,6 +26,7 @@ from amqpd.wire import methods, properties
 from amqpd.wire.frames import FLAGS_AT
 
 _VERBS: Final = ("configure", "write", "read")
+_NACK_BITS: Final = 2  # not multiple; the requeue bit is RabbitMQ's default
 _BARE_HEADER: Final = FLAGS_AT + 4  # length of a header frame with delivery-mode and nothing else
 
 
@@ -59,6 +60,7 @@ class Channel(DeliveringChannel):
         self.reply_queue = ""  # made for direct reply-to, while it is consumed
         self.confirming = False
         self.confirmed: i64 = 0
+        self._refused: list[int] = []  # publishes above `confirmed` that were nacked
         self.transaction: Transaction | None = None
         self._bytes_max: Final[i64] = link.context.limits.message_bytes_max
         self._routes: dict[bytes, Route] = {}
@@ -119,6 +121,8 @@ class Channel(DeliveringChannel):
         message = Message(
             route.address, content, header_bytes, body_bytes, frame_bytes, self.number, persistent
         )
+        if flags & properties.QUEUES_ASK:
+            message.read_properties()
         self.link.has_published = True
         if self.transaction is not None:
             held = HeldPublish(queues, message, route.mandatory)
@@ -161,10 +165,27 @@ class Channel(DeliveringChannel):
             position = self.vhost.publish(queues, message)
             if position > self.position:
                 self.position = position
+            if self.vhost.refused:
+                self.vhost.refused = False
+                self._refuse()
+                return
         elif mandatory:
             self._return(message)
         if self.confirming:
             self.published += 1
+            if not self.is_touched:
+                self.link.context.settlement.touch(self)
+
+    def _refuse(self) -> None:
+        """Tell that a full queue refused a publish (RabbitMQ: reject-publish)."""
+        if self.transaction is not None:
+            self.transaction.refused = True
+        if self.confirming:
+            self.published += 1
+            tag = self.published
+            methods.write_ack(self.out(), self.number, methods.BASIC_NACK, tag, _NACK_BITS)
+            self._refused.append(int(tag))
+            self.link.mark_dirty()
             if not self.is_touched:
                 self.link.context.settlement.touch(self)
 
@@ -180,10 +201,31 @@ class Channel(DeliveringChannel):
         """See PromisingChannel: one basic.ack for all publishes up to `upto`."""
         if self.state or upto <= self.confirmed:
             return
+        if self._refused:
+            self._confirm_around(upto)
+            return
         multiple = 1 if upto > self.confirmed + 1 else 0
         methods.write_ack(self.out(), self.number, methods.BASIC_ACK, upto, multiple)
         self.confirmed = upto
         self.link.mark_dirty()
+
+    def _confirm_around(self, upto: int) -> None:
+        """Confirm up to `upto` where some have been refused: a nack must not be followed by an ack.
+
+        A cumulative ack that covers a refused publish says nothing of it: the client forgot it.
+        """
+        first = int(self.confirmed) + 1
+        refused = [tag for tag in self._refused if tag <= upto]
+        self._refused = self._refused[len(refused) :]
+        last = upto
+        while refused and refused[-1] == last:
+            refused.pop()
+            last -= 1
+        self.confirmed = upto
+        if last - first + 1 > len(refused):
+            multiple = 1 if last - first + 1 - len(refused) > 1 else 0
+            methods.write_ack(self.out(), self.number, methods.BASIC_ACK, last, multiple)
+            self.link.mark_dirty()
 
     # -- settle -----------------------------------------------------------------------------------
 
@@ -201,7 +243,9 @@ class Channel(DeliveringChannel):
         if self.window:
             self._resume_all()
 
-    def settle_through(self, tag: int, multiple: bool, requeue: bool) -> None:
+    def settle_through(
+        self, tag: int, multiple: bool, requeue: bool, rejected: bool = False
+    ) -> None:
         """Carry out ack, nack and reject: one delivery, or all up to `tag` (0 = all).
 
         Raises SoftError 406 if `tag` is not outstanding. In a transaction it waits for the commit.
@@ -214,20 +258,26 @@ class Channel(DeliveringChannel):
         if taken is None:
             raise errors.unknown_delivery_tag(tag)
         if self.transaction is not None:
-            self.transaction.hold(taken, requeue)
+            self.transaction.hold(taken, requeue, rejected)
             self.uncommitted_count += len(taken)
             return
-        self.settle(taken, requeue)
+        self.settle(taken, requeue, rejected)
 
-    def settle(self, entries: list[Entry], requeue: bool) -> None:
-        """Let unacked entries, no longer in the window, leave for good or go back."""
+    def settle(self, entries: list[Entry], requeue: bool, rejected: bool = False) -> None:
+        """Let unacked entries, no longer in the window, leave for good or go back.
+
+        Those that were rejected, and not to be requeued, leave as dead letters where wanted.
+        """
         if requeue:
             self.requeue(entries)
         else:
             for entry in entries:
                 consumer = entry.consumer
                 assert isinstance(consumer, Subscription)
-                consumer.settled(entry)
+                if rejected:
+                    consumer.rejected(entry)
+                else:
+                    consumer.settled(entry)
         if self.window:
             self._resume_all()
 
@@ -262,6 +312,11 @@ class Channel(DeliveringChannel):
 
         Returns the journal position.
         """
+        position = self._withdraw(consumer)
+        consumer.queue.activate()
+        return position
+
+    def _withdraw(self, consumer: Subscription) -> int:
         assert consumer.is_active
         consumer.is_active = False
         self.forget(consumer.tag)
@@ -272,10 +327,12 @@ class Channel(DeliveringChannel):
             return position
         return 0
 
-    def cancel_all(self) -> None:
-        """Take all consumers from their queues."""
-        for consumer in list(self.consumers.values()):
-            self.cancel(consumer)
+    def cancel_all(self) -> list[Queue]:
+        """Take all consumers from their queues. Returns these, to `activate` in the end."""
+        consumers = list(self.consumers.values())
+        for consumer in consumers:
+            self._withdraw(consumer)
+        return [consumer.queue for consumer in consumers]
 
     def forget(self, tag: str) -> None:
         """See DeliveringChannel."""
@@ -297,13 +354,18 @@ class Channel(DeliveringChannel):
         self.link.context.dispatcher.carry_out(self, index, payload)
 
     def end(self) -> None:
-        """Let go of everything: consumers first, then requeue what is unacked."""
-        self.cancel_all()
+        """Let go of everything: consumers first, then requeue what is unacked.
+
+        Whoever becomes the active consumer of a queue gets what is requeued, too, in order.
+        """
+        queues = self.cancel_all()
         entries = self.unacked.take_all()
         if self.transaction is not None:
             entries = self.transaction.take_back() + entries
             entries.sort(key=_tag_of)
         self.requeue(entries)
+        for queue in queues:
+            queue.activate()
 
     def unacked_entries(self) -> list[tuple[int, Entry]]:
         """What was delivered and is not settled, with the id of its queue; also in transactions."""

@@ -9,6 +9,7 @@ from typing import Final
 from amqpd import errors
 from amqpd.core.consumer import Entry
 from amqpd.core.ports import NO_POSITION
+from amqpd.core.queue import Queue
 from amqpd.core.timers import Timed
 from amqpd.core.vhost import VHost
 from amqpd.errors import AmqpError, SoftError
@@ -77,7 +78,7 @@ class Connection(Link):
         self._wants_blocked = False
         self._told_blocked = False
         self._watch: Final = _Watch(self)
-        context.timers.set(self._watch, context.now_ms + context.limits.handshake_timeout_ms)
+        context.timers.set(self._watch, context.timers.now_ms + context.limits.handshake_timeout_ms)
 
     # -- handshake --------------------------------------------------------------------------------
 
@@ -220,7 +221,7 @@ class Connection(Link):
         write_method(self.outbox, 0, _OPEN_OK)
         context.timers.clear(self._watch)
         if self._heartbeat is not None:
-            context.timers.set(self._watch, context.now_ms + self._heartbeat.tick_ms)
+            context.timers.set(self._watch, context.timers.now_ms + self._heartbeat.tick_ms)
         self._note("info", "connection opened", self._who())
 
     def _who(self) -> dict[str, object]:
@@ -344,7 +345,7 @@ class Connection(Link):
         """See Conversation."""
         limits = self.context.limits
         delay_ms = limits.silent_close_ms if silent else limits.closing_ms
-        self.context.timers.set(self._watch, self.context.now_ms + delay_ms)
+        self.context.timers.set(self._watch, self.context.timers.now_ms + delay_ms)
         self.reading = True
 
     def on_end(self, error: AmqpError | None) -> None:
@@ -365,12 +366,15 @@ class Connection(Link):
                 },
             )
         ending = [channel for channel in self.channels.values() if channel.state == 0]
+        queues: list[Queue] = []
         for channel in ending:  # none of them takes what another one gives back
             assert isinstance(channel, Channel)
-            channel.cancel_all()
+            queues.extend(channel.cancel_all())
         for channel in ending:
             self.on_channel_end(channel)
             channel.state = 2
+        for queue in queues:
+            queue.activate()
         self.channels.clear()
         for queue in list(self.exclusive_queues.values()):
             if not queue.is_deleted:

@@ -45,7 +45,15 @@ class Context:
         self.alarms: Final[dict[str, bool]] = {}
         self.is_alarmed = False
         self.open_connections = 0
-        self.now_ms = 0
+
+    @property
+    def now_ms(self) -> int:
+        """Time of the call into the broker that is being handled (monotonic ms)."""
+        return self.timers.now_ms
+
+    @now_ms.setter
+    def now_ms(self, now_ms: int) -> None:
+        self.timers.now_ms = now_ms
 
     def alarm_reason(self) -> str:
         """The text of connection.blocked: `low on memory`, `low on disk & memory` (RabbitMQ)."""

@@ -8,7 +8,6 @@ clients get can be read.
 
 from typing import Final
 
-from librt.strings import BytesWriter, write_i16_be, write_i32_be
 from mypy_extensions import i64
 
 from amqpd import errors
@@ -66,9 +65,17 @@ def inspect(
         queues, _ = vhost.route(address.exchange, keys, headers)
     if "BCC" in headers:
         del headers["BCC"]
-        content, header_bytes = with_headers(content, header_bytes, headers)
+        if headers:
+            encoded = tables.encode_table(headers)
+            content, header_bytes = properties.with_value(
+                content, properties.HEADERS, encoded, header_bytes
+            )
+        else:
+            content, header_bytes = properties.without(content, properties.HEADERS, header_bytes)
     if asks_direct:
-        content, header_bytes = with_reply_to(content, header_bytes, reply_queue)
+        content, header_bytes = properties.with_value(
+            content, properties.REPLY_TO, methods.encode_shortstr(reply_queue), header_bytes
+        )
     return persistent, queues, content, header_bytes
 
 
@@ -113,38 +120,3 @@ def _check_user_id(link: Link, claimed: str) -> None:
     user = link.context.users.get(link.user)
     if user is None or _IMPERSONATOR not in user.tags:
         raise errors.wrong_user_id(claimed, link.user)
-
-
-def with_headers(content: bytes, header_bytes: i64, headers: Table) -> tuple[bytes, i64]:
-    """Replace the headers table of a content that has one.
-
-    Returns (content, length of its header frame); an empty table takes the property away.
-    """
-    encoded = tables.encode_table(headers) if headers else b""
-    return _with_property(content, header_bytes, properties.HEADERS, encoded)
-
-
-def with_reply_to(content: bytes, header_bytes: i64, name: str) -> tuple[bytes, i64]:
-    """Replace the reply-to of a content that has one. Returns (content, length of its header)."""
-    encoded = methods.encode_shortstr(name)
-    return _with_property(content, header_bytes, properties.REPLY_TO, encoded)
-
-
-def _with_property(
-    content: bytes, header_bytes: i64, flag: int, encoded: bytes
-) -> tuple[bytes, i64]:
-    """Put `encoded` in the place of a property that is present; b"" takes it away."""
-    start, after = properties.span(content, flag, header_bytes)
-    flags = properties.flags_of(content)
-    if not encoded:
-        flags &= ~flag
-    size: int = header_bytes - 8 - (after - start) + len(encoded)
-    out = BytesWriter()
-    out.write(content[:3])
-    write_i32_be(out, size)
-    out.write(content[7:19])
-    write_i16_be(out, flags - 65536 if flags > 32767 else flags)
-    out.write(content[21:start])
-    out.write(encoded)
-    out.write(content[after:])
-    return out.getvalue(), size + 8

@@ -56,7 +56,8 @@ def on_basic_consume(channel: Channel, method: base.Frame, arguments: Table) -> 
     if maximum and len(channel.consumers) >= maximum:
         raise errors.too_many_consumers(maximum)
     priority = _priority(channel, queue.name, arguments)
-    if queue.exclusive_consumer or (method.exclusive and queue.consumers):
+    is_single = queue.rules is not None and queue.rules.single_active
+    if queue.exclusive_consumer or (method.exclusive and (queue.consumers or is_single)):
         raise errors.exclusive_use(queue.name, channel.vhost.name)
     consumer = Subscription(
         channel,
@@ -132,13 +133,13 @@ def on_basic_get(channel: Channel, method: base.Frame, arguments: Table) -> None
 def on_basic_reject(channel: Channel, method: base.Frame, arguments: Table) -> None:
     """basic.reject: one delivery goes back, or away for good (spec 1.8.3.14)."""
     assert isinstance(method, commands.Basic.Reject)
-    channel.settle_through(method.delivery_tag or 0, False, method.requeue)
+    channel.settle_through(method.delivery_tag or 0, False, method.requeue, not method.requeue)
 
 
 def on_basic_nack(channel: Channel, method: base.Frame, arguments: Table) -> None:
     """basic.nack: as reject, also for all deliveries up to a tag (RabbitMQ: nack)."""
     assert isinstance(method, commands.Basic.Nack)
-    channel.settle_through(method.delivery_tag, method.multiple, method.requeue)
+    channel.settle_through(method.delivery_tag, method.multiple, method.requeue, not method.requeue)
 
 
 def on_basic_recover(channel: Channel, method: base.Frame, arguments: Table) -> None:

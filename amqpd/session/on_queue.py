@@ -68,6 +68,7 @@ def _declare(
             arguments=arguments,
         )
         channel.hold(current.position)
+        current.used()
         return current
     if method.queue and name.startswith("amq."):
         raise errors.reserved_name("queue", name)

@@ -36,9 +36,11 @@ def on_tx_commit(channel: Channel, method: base.Frame, arguments: Table) -> None
         for publish in transaction.publishes:
             channel.place(publish.queues, publish.message, publish.mandatory)
         for held in transaction.settles:
-            channel.settle(held.entries, held.requeue)
+            channel.settle(held.entries, held.requeue, held.rejected)
     finally:
         journal.end()
+    if channel.transaction.refused:
+        raise errors.partial_tx()
     if journal.position > before:
         channel.hold(journal.position)
     channel.send(methods.encode(commands.Tx.CommitOk()))

@@ -86,6 +86,13 @@ class Subscription(Consumer):
         if not self.is_ready and not self.will_resume and self.is_active:
             self.channel.link.resume_later(self)
 
+    def rejected(self, entry: Entry) -> None:
+        """Let one of its unacked entries leave as a dead letter, and take more for it."""
+        self.unacked -= 1
+        self.queue.reject(entry)
+        if not self.is_ready and not self.will_resume and self.is_active:
+            self.channel.link.resume_later(self)
+
     def returned(self) -> None:
         """Note that one of its unacked entries goes back to the queue (which is told apart)."""
         self.unacked -= 1

@@ -23,9 +23,10 @@ class HeldPublish:
 class HeldSettle:
     """Entries, out of the unacked window already, that the commit settles or requeues."""
 
-    def __init__(self, entries: list[Entry], requeue: bool) -> None:
+    def __init__(self, entries: list[Entry], requeue: bool, rejected: bool = False) -> None:
         self.entries: Final = entries
         self.requeue: Final = requeue
+        self.rejected: Final = rejected
 
 
 class Transaction:
@@ -34,10 +35,11 @@ class Transaction:
     def __init__(self) -> None:
         self.publishes: list[HeldPublish] = []
         self.settles: list[HeldSettle] = []
+        self.refused = False  # a full queue refused one of its publishes, at the commit
 
-    def hold(self, entries: list[Entry], requeue: bool) -> None:
+    def hold(self, entries: list[Entry], requeue: bool, rejected: bool = False) -> None:
         """Keep settlements for the commit."""
-        self.settles.append(HeldSettle(entries, requeue))
+        self.settles.append(HeldSettle(entries, requeue, rejected))
 
     def entries(self) -> list[Entry]:
         """The entries that are held for the commit."""

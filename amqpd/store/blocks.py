@@ -82,6 +82,20 @@ def seal(records: bytes, group: int) -> bytes:
     return MAGIC + crc32c(covered).to_bytes(4, "big") + covered
 
 
+def seal_all(records: bytes, cuts: list[int], group: int) -> bytes:
+    """Make blocks of records, which are cut at these places; at least one, that may be empty."""
+    if not cuts:
+        return seal(records, group)
+    if cuts[-1] != len(records):
+        cuts.append(len(records))
+    parts: list[bytes] = []
+    start = 0
+    for end in cuts:
+        parts.append(seal(records[start:end], group))
+        start = end
+    return b"".join(parts)
+
+
 class Block:
     """A good block: its records, its group, and where it lies in its file (bytes)."""
 

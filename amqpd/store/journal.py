@@ -25,7 +25,7 @@ from amqpd.core.vhost import QueueIds, VHost
 from amqpd.store import blocks, definitions, pages, records
 from amqpd.store.pages import PageFile, StoredPage
 from amqpd.store.records import Addresses, Corrupt
-from amqpd.store.segment import Segment, cost_of
+from amqpd.store.segments import Segment, cost_of
 from amqpd.store.volume import (
     CREATE,
     DELETE,
@@ -169,6 +169,12 @@ class StoreJournal(Journal):
                 )
         return self._appended()
 
+    def expires(self, queue_id: int, entry: Entry) -> None:
+        """See Journal."""
+        wall_ms = entry.expires_ms + self.wall_offset_ms
+        records.write_range(self._out, records.EXPIRES, queue_id, entry.seq, wall_ms)
+        self._appended()
+
     def settled(self, queue_id: int, entry: Entry) -> None:
         """See Journal."""
         number = entry.segment
@@ -291,12 +297,17 @@ class StoreJournal(Journal):
     def page_out(self, queue_id: int, durable: bool, entries: list[Entry]) -> Page:
         """See Journal. The segments that had the entries are not needed for them any more."""
         file = self._file_for(queue_id, durable, entries[0].seq)
-        block = blocks.seal(pages.encode_page(queue_id, entries), self._group_number + 1)
+        block = blocks.seal(
+            pages.encode_page(queue_id, entries, self.wall_offset_ms), self._group_number + 1
+        )
         body_bytes = 0
         for entry in entries:
             body_bytes += int(entry.message.body_bytes)
             self._leave_old_place(entry)
-        page = StoredPage(file, file.size, len(block), len(entries), body_bytes, block, False)
+        priority = int(entries[0].message.priority)
+        page = StoredPage(
+            file, file.size, len(block), len(entries), body_bytes, block, False, priority
+        )
         file.size += len(block)
         file.live += len(entries)
         self._page_writes.append(page)
@@ -342,7 +353,7 @@ class StoreJournal(Journal):
             block = blocks.block_at(data, 0)
             if block is None:
                 raise Corrupt("the checksum is wrong")
-            return pages.decode_page(block.records, page, self._addresses)
+            return pages.decode_page(block.records, page, self._addresses, self.wall_offset_ms)
         except (OSError, Corrupt) as error:
             self._log.event(
                 "error",
@@ -481,16 +492,7 @@ class StoreJournal(Journal):
         self._cut_at = BLOCK_BYTES
         cuts = self._cuts
         self._cuts = []
-        if not cuts:
-            return blocks.seal(data, number)
-        if cuts[-1] != len(data):
-            cuts.append(len(data))
-        parts: list[bytes] = []
-        start = 0
-        for end in cuts:
-            parts.append(blocks.seal(data[start:end], number))
-            start = end
-        return b"".join(parts)
+        return blocks.seal_all(data, cuts, number)
 
     def _open_segment(self, group: Group, segment: Segment) -> None:
         """Create a segment with a snapshot of everything that is not a message at its head."""
@@ -557,6 +559,8 @@ class StoreJournal(Journal):
             self._out, entry.message, entry.redelivered, [queue_id], [int(entry.seq)]
         )
         self._appended()
+        if entry.expires_ms:
+            self.expires(queue_id, entry)
 
     # -- stop -------------------------------------------------------------------------------------
 

@@ -2,10 +2,12 @@
 
 A page is one block (see `blocks`) whose records are:
 
-    ┌──────────┬───────┬────────────┬───────────┬──────────┬────────────────────────────┐
-    │ queue id │ count │ persistent │ first seq │ last seq │ count × (seq, length, msg) │
-    │   u32    │  u32  │    u32     │    u64    │   u64    │     u64   u32   length     │
-    └──────────┴───────┴────────────┴───────────┴──────────┴────────────────────────────┘
+    ┌──────────┬───────┬────────────┬──────────┬───────────┬──────────┬────────────────┐
+    │ queue id │ count │ persistent │ priority │ first seq │ last seq │ count × entry  │
+    │   u32    │  u32  │    u32     │   u32    │    u64    │   u64    │                │
+    └──────────┴───────┴────────────┴──────────┴───────────┴──────────┴────────────────┘
+
+    an entry:   seq u64, when it expires u64 (wall clock, ms, 0 = never), length u32, message
 
 and a file is a row of pages of one queue. Rule 1: a file goes when none of its entries is live.
 Rule 2: `settled` has a bit for each seq from the file's first on; the journal has the same as
@@ -23,7 +25,8 @@ from amqpd.core.ports import Page
 from amqpd.store import blocks, records
 from amqpd.store.records import Addresses, Corrupt, decode_message, message_bytes, write_message
 
-PAGE_HEADER_BYTES: Final = 28
+PAGE_HEADER_BYTES: Final = 32
+_ENTRY_HEADER_BYTES: Final = 20
 PAGE_FILE_BYTES: Final = 33554432  # a file takes no more pages from here on
 
 NAME: Final = "page-"
@@ -118,28 +121,31 @@ class StoredPage(Page):
         body_bytes: int,
         data: bytes,
         is_old: bool,
+        priority: int = 0,
     ) -> None:
-        super().__init__(count, body_bytes)
+        super().__init__(count, body_bytes, priority)
         self.file: Final = file
         self.offset: Final = offset
         self.length: Final = length
         self.data = data
-        self.first_seq = 0  # filled in by recovery, which looks pages up by seq
         self.last_seq = 0
         self.group = 0  # that wrote it
         self.is_old: Final = is_old
 
 
-def encode_page(queue_id: int, entries: list[Entry]) -> bytes:
-    """Encode entries as the records of a page."""
+def encode_page(queue_id: int, entries: list[Entry], wall_offset_ms: int) -> bytes:
+    """Encode entries as the records of a page; the offset makes wall clock of monotonic ms."""
     out = BytesWriter()
     write_i32_be(out, queue_id)
     write_i32_be(out, len(entries))
     write_i32_be(out, sum([1 for entry in entries if entry.message.persistent]))
+    priority: int = entries[0].message.priority
+    write_i32_be(out, priority)
     write_i64_be(out, entries[0].seq)
     write_i64_be(out, entries[-1].seq)
     for entry in entries:
         write_i64_be(out, entry.seq)
+        write_i64_be(out, entry.expires_ms + wall_offset_ms if entry.expires_ms else 0)
         write_i32_be(out, message_bytes(entry.message))
         write_message(out, entry.message, entry.redelivered)
     return out.getvalue()
@@ -154,8 +160,9 @@ class PageHeader:
         self.queue_id: Final[int] = read_i32_be(records, 0)
         self.count: Final[int] = read_i32_be(records, 4)
         self.persistent: Final[int] = read_i32_be(records, 8)
-        self.first_seq: Final[int] = read_i64_be(records, 12)
-        self.last_seq: Final[int] = read_i64_be(records, 20)
+        self.priority: Final[int] = read_i32_be(records, 12)
+        self.first_seq: Final[int] = read_i64_be(records, 16)
+        self.last_seq: Final[int] = read_i64_be(records, 24)
 
     def is_plausible(self, queue_id: int, previous_seq: int) -> bool:
         """Say whether a page of this queue behind that seq can have this head."""
@@ -164,18 +171,21 @@ class PageHeader:
         return self.queue_id == queue_id and counts and seqs
 
 
-def decode_page(records: bytes, page: StoredPage, addresses: Addresses) -> list[Entry]:
+def decode_page(
+    records: bytes, page: StoredPage, addresses: Addresses, wall_offset_ms: int
+) -> list[Entry]:
     """Return the entries of a page that count. Raises Corrupt if it makes no sense."""
     header = PageHeader(records)
     entries: list[Entry] = []
     at: i64 = PAGE_HEADER_BYTES
     end: i64 = len(records)
     for _ in range(header.count):
-        if at + 12 > end:
+        if at + _ENTRY_HEADER_BYTES > end:
             raise Corrupt("a page that ends early")
         seq: i64 = read_i64_be(records, at)
-        length: int = read_i32_be(records, at + 8)
-        start = at + 12
+        expires_wall_ms: i64 = read_i64_be(records, at + 8)
+        length: int = read_i32_be(records, at + 16)
+        start = at + _ENTRY_HEADER_BYTES
         at = start + length
         if length < 0 or at > end:
             raise Corrupt("an entry that runs past its page")
@@ -186,5 +196,7 @@ def decode_page(records: bytes, page: StoredPage, addresses: Addresses) -> list[
         file = page.file
         entry.redelivered = redelivered or file.all_redelivered or seq in file.redelivered
         entry.segment = -page.file.number
+        if expires_wall_ms:
+            entry.expires_ms = max(1, expires_wall_ms - wall_offset_ms)
         entries.append(entry)
     return entries

@@ -13,6 +13,7 @@
 | DEFINED | a field table: something durable was made or removed (see `journal`) |
 | SNAPSHOT | nothing: forget all definitions, the following ones are complete |
 | SNAPSHOT_END | nothing: they were |
+| EXPIRES | queue u32, seq u64, wall clock u64 (ms): when an entry just published expires |
 | PAGE_SETTLED | page file u32, first seq u64, last seq u64: the snapshot of a page file |
 | CLEAN | nothing: the broker stopped in good order |
 | PAGE_FILE | page file u32, queue u64, bytes u64: so much of it is safe; since the last group |
@@ -52,9 +53,10 @@ SNAPSHOT: Final = 5
 SNAPSHOT_END: Final = 6
 PAGE_SETTLED: Final = 7
 CLEAN: Final = 8
-PAGE_FILE: Final = 9
-PAGE_FILE_GONE: Final = 10
-OLDEST_SEGMENT: Final = 11
+EXPIRES: Final = 9
+PAGE_FILE: Final = 10
+PAGE_FILE_GONE: Final = 11
+OLDEST_SEGMENT: Final = 12
 
 RECORD_HEADER_BYTES: Final = 5
 _MESSAGE_BYTES_MIN: Final = 7 + 2 + FLAGS_AT + 2
@@ -163,6 +165,10 @@ def decode_message(data: bytes, at: i64, end: i64, addresses: Addresses) -> tupl
         channel & 0xFFFF,
         flags & _PERSISTENT != 0,
     )
+    try:
+        message.read_properties()
+    except ValueError:
+        raise Corrupt("properties that nobody could have published") from None
     return message, flags & _REDELIVERED != 0
 
 

@@ -30,7 +30,7 @@ from amqpd.store import blocks, definitions, pages, records
 from amqpd.store.blocks import Damage, Scan
 from amqpd.store.pages import PageFile, PageHeader, StoredPage
 from amqpd.store.records import Addresses, Corrupt
-from amqpd.store.segment import SEGMENT_NAME, segment_name
+from amqpd.store.segments import SEGMENT_NAME, segment_name
 from amqpd.store.volume import Disk
 from amqpd.wire import tables
 from amqpd.wire.tables import Table
@@ -203,6 +203,11 @@ class Recovery:
             self._replay_published(data, start, end)
         elif kind == records.SETTLED:
             self._replay_settled(*records.decode_range(data[start:end]))
+        elif kind == records.EXPIRES:
+            queue_id, seq, wall_ms = records.decode_range(data[start:end])
+            queue = self.found.queues.get(queue_id)
+            if queue is not None and seq in queue.entries:
+                queue.entries[seq].expires_ms = wall_ms  # monotonic from `restore` on
         elif kind == records.DEFINED:
             table, _ = tables.decode_table(data, start, end)
             self._replay_defined(table)
@@ -375,7 +380,9 @@ class Recovery:
             if file is None:
                 file = PageFile(number, queue_id, True, page_header.first_seq)
             file.last_seq = page_header.last_seq
-            page = StoredPage(file, at, length, page_header.persistent, 0, b"", True)
+            page = StoredPage(
+                file, at, length, page_header.persistent, 0, b"", True, page_header.priority
+            )
             page.first_seq = page_header.first_seq
             page.last_seq = page_header.last_seq
             page.group = int.from_bytes(head[12:20], "big")
@@ -486,10 +493,10 @@ class Recovery:
                 file.is_damaged = True
                 return None
             if any_settled:
-                count = len(pages.decode_page(block.records, page, self._addresses))
+                count = len(pages.decode_page(block.records, page, self._addresses, 0))
         if count == 0:
             return None
-        live = StoredPage(file, page.offset, page.length, count, 0, b"", True)
+        live = StoredPage(file, page.offset, page.length, count, 0, b"", True, page.priority)
         live.first_seq = page.first_seq
         live.last_seq = page.last_seq
         return live

@@ -9,7 +9,7 @@ from amqpd.core.ports import Page
 from amqpd.core.vhost import QueueIds, VHost
 from amqpd.store.journal import StoreJournal
 from amqpd.store.recovery import QUARANTINE_NAME, Recovered, RecoveredQueue, arguments_of, flag_of
-from amqpd.store.segment import segment_name
+from amqpd.store.segments import segment_name
 from amqpd.store.volume import CREATE, DELETE, SYNC, SYNC_DIRECTORY, TRUNCATE, WRITE, Disk, Group
 from amqpd.wire import tables
 from amqpd.wire.tables import Table
@@ -94,6 +94,9 @@ class Restorer:
         vhost = self._vhosts[tables.text(table["vhost"])]
         queue = vhost.queues[tables.text(table["name"])]
         entries = sorted(recovered.entries.values(), key=_seq_of)
+        for entry in entries:
+            if entry.expires_ms:
+                entry.expires_ms = max(1, entry.expires_ms - self._journal.wall_offset_ms)
         stored = self._found.pages.get(queue_id, [])
         pages: list[Page] = []
         before: list[Entry] = []
@@ -112,6 +115,7 @@ class Restorer:
             adopt(queue.backlog, before, pages, entries[at:])
         else:
             adopt(queue.backlog, entries, pages, [])
+        queue.adopted()
 
     def _restore_binding(self, table: Table) -> None:
         vhost = self._vhosts[tables.text(table["vhost"])]

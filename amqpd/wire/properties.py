@@ -10,7 +10,7 @@ property that runs past the header frame raises `Malformed`; the session answers
 
 from typing import Final
 
-from librt.strings import read_i16_be, read_i32_be
+from librt.strings import BytesWriter, read_i16_be, read_i32_be, write_i16_be, write_i32_be
 from mypy_extensions import i64
 
 from amqpd.wire import tables
@@ -36,6 +36,9 @@ CLUSTER_ID: Final = 1 << 2
 _BEFORE_MODE: Final = CONTENT_TYPE | CONTENT_ENCODING | HEADERS
 
 _MORE_FLAGS: Final = 1
+
+# Flags of the properties that change what a queue does with a message.
+QUEUES_ASK: Final = PRIORITY | EXPIRATION
 
 _VALUES_AT: Final = FLAGS_AT + 2
 _PERSISTENT: Final = 2
@@ -139,3 +142,35 @@ def span(content: bytes, wanted: int, header_bytes: i64) -> tuple[i64, i64]:
     """Return where the encoded value of a property, which must be present, begins and ends."""
     at = _find(content, flags_of(content), wanted, header_bytes)
     return at, _skip(content, at, header_bytes - 1, wanted)
+
+
+def with_value(content: bytes, flag: int, encoded: bytes, header_bytes: i64) -> tuple[bytes, i64]:
+    """Set a property to an encoded value, whether it is present or not.
+
+    Returns (content, length of its header frame).
+    """
+    flags = flags_of(content)
+    start = _find(content, flags, flag, header_bytes)
+    after = _skip(content, start, header_bytes - 1, flag) if flags & flag else start
+    return _replaced(content, flags | flag, start, after, encoded, header_bytes)
+
+
+def without(content: bytes, flag: int, header_bytes: i64) -> tuple[bytes, i64]:
+    """Take a property away that is present. Returns (content, length of its header frame)."""
+    start, after = span(content, flag, header_bytes)
+    return _replaced(content, flags_of(content) & ~flag, start, after, b"", header_bytes)
+
+
+def _replaced(
+    content: bytes, flags: int, start: i64, after: i64, encoded: bytes, header_bytes: i64
+) -> tuple[bytes, i64]:
+    size: int = header_bytes - 8 - (after - start) + len(encoded)
+    out = BytesWriter()
+    out.write(content[:3])
+    write_i32_be(out, size)
+    out.write(content[7:FLAGS_AT])
+    write_i16_be(out, flags - 65536 if flags > 32767 else flags)
+    out.write(content[_VALUES_AT:start])
+    out.write(encoded)
+    out.write(content[after:])
+    return out.getvalue(), size + 8

@@ -13,7 +13,9 @@ class FakePage(Page):
     """A page that never left memory."""
 
     def __init__(self, entries: list[Entry]) -> None:
-        super().__init__(len(entries), sum(int(entry.message.body_bytes) for entry in entries))
+        body_bytes = sum(int(entry.message.body_bytes) for entry in entries)
+        super().__init__(len(entries), body_bytes, int(entries[0].message.priority))
+        self.first_seq = int(entries[0].seq)
         self.entries = entries
         self.is_damaged = False
 

@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from amqpd.core.backlog import PAGE_BYTES, Backlog
+from amqpd.core.backlog import PAGE_BYTES, Backlog, PriorityBacklog
 from amqpd.core.consumer import Entry
 from tests.core.fakes import FakeJournal, FakePage, make_entry
 
@@ -244,3 +244,118 @@ def test_what_recovery_found_is_taken_over_in_order() -> None:
         backlog.validate()
         wanted = [*range(1, before + 1), *range(10, 14), *range(20, 20 + after)]
         assert drain(backlog) == wanted
+
+
+# -- priorities ------------------------------------------------------------------------------------
+
+HIGHEST = 3
+
+
+def urgent_entry(seq: int, body_bytes: int, priority: int) -> Entry:
+    """Make an entry with a priority."""
+    entry = make_entry(seq, body_bytes)
+    entry.message.priority = priority
+    return entry
+
+
+class PrioritySteps(RuleBasedStateMachine):
+    """A backlog with priorities beside a list sorted by them."""
+
+    body_bytes = 0
+    waiting_bytes_max = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.journal = FakeJournal(waiting_bytes_max=self.waiting_bytes_max)
+        self.backlog = PriorityBacklog(self.journal, 7, True, HIGHEST)
+        self.model: list[tuple[int, int]] = []  # (place, lower is earlier; seq)
+        self.out: list[Entry] = []
+        self.last = 0
+
+    def place(self, entry: Entry) -> tuple[int, int]:
+        """Where an entry belongs."""
+        return -min(int(entry.message.priority), HIGHEST), int(entry.seq)
+
+    @rule(priorities=st.lists(st.integers(0, HIGHEST + 2), min_size=1, max_size=5))
+    def push(self, priorities: list[int]) -> None:
+        for priority in priorities * 5:
+            self.last += 1
+            entry = urgent_entry(self.last, self.body_bytes + self.last % 7, priority)
+            self.backlog.push(entry)
+            self.model.append(self.place(entry))
+        self.model.sort()
+
+    @rule(count=st.integers(1, 40))
+    def pop(self, count: int) -> None:
+        for _ in range(min(count, len(self.model))):
+            entry = self.backlog.pop()
+            assert self.place(entry) == self.model.pop(0)
+            self.out.append(entry)
+
+    @precondition(lambda self: self.out)
+    @rule(data=st.data())
+    def restore(self, data: st.DataObject) -> None:
+        chosen = data.draw(st.lists(st.sampled_from(self.out), unique_by=id, max_size=8))
+        self.out = [entry for entry in self.out if entry not in chosen]
+        self.backlog.restore(chosen)
+        self.model = sorted(self.model + [self.place(entry) for entry in chosen])
+
+    @rule()
+    def clear(self) -> None:
+        entries, pages = self.backlog.clear()
+        for page in pages:
+            entries += self.journal.page_in(page)
+        assert sorted(self.place(entry) for entry in entries) == self.model
+        self.model = []
+
+    @rule()
+    def recover(self) -> None:
+        """As after a restart: pages in order of their seqs, the other entries by theirs."""
+        entries, pages = self.backlog.clear()
+        pages.sort(key=lambda page: page.first_seq)
+        entries.sort(key=lambda entry: entry.seq)
+        first = pages[0].first_seq if pages else self.last + 1
+        before = [entry for entry in entries if entry.seq < first]
+        self.backlog = PriorityBacklog(self.journal, 7, True, HIGHEST)
+        self.backlog.adopt(before, pages, entries[len(before) :])
+
+    @invariant()
+    def agrees(self) -> None:
+        self.backlog.validate()
+        assert self.backlog.count == len(self.model)
+        assert self.backlog.body_bytes == sum(self.body_bytes + seq % 7 for _, seq in self.model)
+        assert self.journal.waiting_bytes == self.backlog.memory_bytes
+        if self.model:
+            assert self.place(self.backlog.peek()) == self.model[0]
+
+
+TestPrioritySteps = PrioritySteps.TestCase
+TestPrioritySteps.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+
+
+class PagedPrioritySteps(PrioritySteps):
+    """The same with entries so large that priorities are on pages most of the time."""
+
+    body_bytes = 500_000
+    waiting_bytes_max = 1
+
+
+TestPagedPrioritySteps = PagedPrioritySteps.TestCase
+TestPagedPrioritySteps.settings = settings(max_examples=40, stateful_step_count=25, deadline=None)
+
+
+def test_only_the_next_entry_can_expire() -> None:
+    backlog = PriorityBacklog(FakeJournal(), 7, True, HIGHEST)
+    assert backlog.next_expiry_ms() == 0
+    assert backlog.pop_expired(100) is None
+    low, high = urgent_entry(1, 1, 0), urgent_entry(2, 1, 3)
+    low.expires_ms, high.expires_ms = 10, 20
+    backlog.push(low)
+    assert backlog.next_expiry_ms() == 10
+    backlog.push(high)
+    assert backlog.next_expiry_ms() == 20
+    assert backlog.pop_expired(19) is None
+    assert backlog.pop_expired(20) is high
+    assert backlog.pop_expired(20) is low
+    assert backlog.pop_expired(20) is None
+    backlog.validate()

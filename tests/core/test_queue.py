@@ -11,6 +11,8 @@ from amqpd.core.backlog import PAGE_BYTES
 from amqpd.core.consumer import Entry
 from amqpd.core.ports import MemoryJournal
 from amqpd.core.queue import Queue
+from amqpd.core.timers import Timers
+from amqpd.wire import tables
 from tests.core.fakes import FakeConsumer, FakeJournal, make_message, make_queue
 
 
@@ -57,9 +59,7 @@ def test_a_new_queue_is_empty() -> None:
 
 def test_a_queue_is_not_both_durable_and_exclusive() -> None:
     with pytest.raises(AssertionError):
-        Queue(
-            FakeJournal(), 1, "/", "q", durable=True, owner=1, auto_delete=False, arguments={}
-        )
+        Queue(FakeJournal(), 1, "/", "q", durable=True, owner=1, auto_delete=False, arguments={})
 
 
 # -- accept and hand out ---------------------------------------------------------------------------
@@ -534,3 +534,39 @@ class Life(RuleBasedStateMachine):
 
 TestLife = Life.TestCase
 TestLife.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+
+
+# -- deadlines -------------------------------------------------------------------------------------
+
+
+def expiring_queue(timers: Timers, **arguments: int) -> Queue:
+    """Make a queue with time limits; underscores stand for dashes."""
+    table = {key.replace("_", "-"): tables.long(value) for key, value in arguments.items()}
+    return Queue(
+        FakeJournal(),
+        7,
+        "/",
+        "q",
+        durable=False,
+        owner=0,
+        auto_delete=False,
+        arguments=table,
+        timers=timers,
+    )
+
+
+def test_a_busy_queue_does_not_fill_the_heap_of_deadlines() -> None:
+    timers = Timers()
+    queue = expiring_queue(timers, x_message_ttl=100_000, x_expires=900_000)
+    fill(queue, 2)
+    for now_ms in range(1, 2000):
+        timers.now_ms = now_ms
+        fill(queue, 1)
+        assert queue.take(True) is not None
+    assert len(timers._heap) <= 2
+    timers.now_ms = 100_000 + 1998
+    timers.run(timers.now_ms)
+    assert queue.backlog.count == 1
+    timers.now_ms += 1
+    timers.run(timers.now_ms)
+    assert queue.backlog.count == 0

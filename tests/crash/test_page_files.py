@@ -8,9 +8,10 @@ from amqpd.core.ports import Log
 from amqpd.core.vhost import QueueIds, VHost
 from amqpd.store import blocks, definitions, pages, records
 from amqpd.store.disk import PosixDisk
-from amqpd.store.journal import StoreJournal, segment_name
+from amqpd.store.journal import StoreJournal
 from amqpd.store.recovery import Recovered, Recovery, _settle
 from amqpd.store.restore import Restorer
+from amqpd.store.segments import segment_name
 
 
 def directory(path: Path, *settled: tuple[int, int, int]) -> PosixDisk:

@@ -18,7 +18,7 @@ from amqpd.store import pages
 from amqpd.store.journal import StoreJournal
 from amqpd.store.recovery import Recovery
 from amqpd.store.restore import mend
-from amqpd.store.segment import SEGMENT_NAME
+from amqpd.store.segments import SEGMENT_NAME
 from amqpd.store.volume import Group
 from amqpd.wire import tables
 from tests.peers import codec

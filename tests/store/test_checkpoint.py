@@ -1,6 +1,6 @@
 """Checkpoint: an old message does not pin the journal, and disk use follows what is live."""
 
-from amqpd.store.segment import SEGMENT_NAME
+from amqpd.store.segments import SEGMENT_NAME
 from tests.store.things import Store
 
 

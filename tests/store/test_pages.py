@@ -18,11 +18,11 @@ def test_a_page_comes_back() -> None:
     file = PageFile(3, 9, True, 5)
     sent = [entry(5, b"a"), entry(6, b"b", persistent=False), entry(9, b"c")]
     sent[2].redelivered = True
-    data = pages.encode_page(9, sent)
+    data = pages.encode_page(9, sent, 0)
     header = PageHeader(data)
     assert (header.queue_id, header.count, header.persistent) == (9, 3, 2)
     assert (header.first_seq, header.last_seq) == (5, 9)
-    back = pages.decode_page(data, stored(file, 3, False), Addresses())
+    back = pages.decode_page(data, stored(file, 3, False), Addresses(), 0)
     assert [e.seq for e in back] == [5, 6, 9]
     assert [e.message.content for e in back] == [e.message.content for e in sent]
     assert [e.redelivered for e in back] == [False, False, True]
@@ -31,18 +31,20 @@ def test_a_page_comes_back() -> None:
 
 def test_of_an_old_page_only_what_is_durable_and_not_settled_comes_back() -> None:
     file = PageFile(3, 9, True, 5)
-    data = pages.encode_page(9, [entry(5), entry(6, persistent=False), entry(7), entry(8)])
+    data = pages.encode_page(9, [entry(5), entry(6, persistent=False), entry(7), entry(8)], 0)
     file.settle(7)
     file.redelivered[8] = True
-    back = pages.decode_page(data, stored(file, 2, True), Addresses())
+    back = pages.decode_page(data, stored(file, 2, True), Addresses(), 0)
     assert [(e.seq, e.redelivered) for e in back] == [(5, False), (8, True)]
 
 
 def test_a_page_that_makes_no_sense_is_corrupt() -> None:
-    data = pages.encode_page(9, [entry(5), entry(6)])
+    data = pages.encode_page(9, [entry(5), entry(6)], 0)
     for length in range(len(data)):
         with pytest.raises(Corrupt):
-            pages.decode_page(data[:length], stored(PageFile(3, 9, True, 5), 2, False), Addresses())
+            pages.decode_page(
+                data[:length], stored(PageFile(3, 9, True, 5), 2, False), Addresses(), 0
+            )
 
 
 def test_names_sort_by_number() -> None:

@@ -9,7 +9,7 @@ from pamqp import commands
 from amqpd.store.blocks import FutureFormat
 from amqpd.store.pages import NAME as PAGE_NAME
 from amqpd.store.recovery import QUARANTINE_NAME, Recovery
-from amqpd.store.segment import SEGMENT_NAME
+from amqpd.store.segments import SEGMENT_NAME
 from tests.store.crash_world import BODY
 from tests.store.sim_disk import SimDisk
 from tests.store.things import Store

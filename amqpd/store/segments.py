@@ -1,4 +1,4 @@
-"""Segments: the files of the journal, their names, and how much of each is live."""
+"""Segments: the files of the journal, and how much of each is live."""
 
 from typing import Final
 
