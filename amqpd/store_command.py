@@ -46,6 +46,7 @@ _KINDS: Final = {
     records.PAGE_FILE: "page-file",
     records.PAGE_FILE_GONE: "page-file-gone",
     records.OLDEST_SEGMENT: "oldest-segment",
+    records.UNFINISHED: "unfinished",
 }
 
 
@@ -168,6 +169,8 @@ def _report(disk: Disk, found: Recovered, say: Say) -> None:
         used = len(tail.rstrip(b"\0"))
         if used:
             say(f"torn tail: {name}, offset {end}: {used} bytes of an unfinished write, no damage")
+    for name, offset, end, _ in found.holes:
+        say(f"torn tail: {name}, offset {offset}: {end - offset} bytes never written, no damage")
     if found.useless:
         say(f"left over, deleted at the next start: {', '.join(found.useless)}")
     quarantined = [name for name in disk.names() if name.startswith(QUARANTINE_NAME)]

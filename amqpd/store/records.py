@@ -19,6 +19,7 @@
 | PAGE_FILE | page file u32, queue u64, bytes u64: so much of it is safe; since the last group |
 | PAGE_FILE_GONE | page file u32, 0, 0: nothing of it is needed any more |
 | OLDEST_SEGMENT | segment u32, 0, 0: none before it is needed any more |
+| UNFINISHED | zeros: fills the room of blocks that were never written to their end |
 
 A message, in PUBLISHED and in pages:
 
@@ -57,6 +58,7 @@ EXPIRES: Final = 9
 PAGE_FILE: Final = 10
 PAGE_FILE_GONE: Final = 11
 OLDEST_SEGMENT: Final = 12
+UNFINISHED: Final = 13
 
 RECORD_HEADER_BYTES: Final = 5
 _MESSAGE_BYTES_MIN: Final = 7 + 2 + FLAGS_AT + 2

@@ -8,7 +8,8 @@ with the journal and not with what waits.
 |---|---|
 | nothing good behind the last block of the last segment | a torn write: it is cut off |
 | pages of the last group | they may be torn, and the journal has all of it: they are cut off |
-| a bad stretch before a good block | damage: quarantined and reported, the rest is used |
+| a bad stretch there between good blocks of the last group | the same: it is filled |
+| any other bad stretch before a good block | damage: quarantined, reported; the rest is used |
 | a segment missing that the journal needs | the same: it is reported, the rest is used |
 | a page file missing or shorter than the journal says | the same |
 | a bad page head | the file's pages from there on are lost, reported; the file is kept |
@@ -67,6 +68,7 @@ class Recovered:
         self.pages: dict[int, list[StoredPage]] = {}  # by queue id, in order
         self.useless: list[str] = []  # files that nothing needs
         self.torn: list[tuple[str, int]] = []  # (segment, where to cut)
+        self.holes: list[tuple[str, int, int, int]] = []  # (segment, offset, end, group) to fill
         self.damage: list[Damage] = []
         self.short: list[tuple[int, int, int]] = []  # (page file, queue id, bytes): damaged so
         self.quarantine: list[tuple[str, int, int]] = []  # (file, offset, end) to set aside
@@ -112,6 +114,7 @@ class Recovery:
         self._addresses: Final = Addresses()
         self.found = Recovered()
         self._known: dict[int, RecoveredQueue] = {}  # queues before the snapshot being read
+        self._ids: dict[tuple[str, str], int] = {}  # of queues, by vhost and name
         self._files_of: dict[int, list[PageFile]] = {}
         self._told: dict[int, tuple[int, int]] = {}  # page files of the journal: (queue id, bytes)
         self._ends: dict[int, int] = {}  # the bytes of page files that are there, and good
@@ -164,7 +167,12 @@ class Recovery:
             self.found.useless.append(name)  # its creation was cut short
             return
         for start, end in scan.bad:
-            self._set_aside(Damage(name, start, "damaged"), end)
+            torn_group = _torn_group(scan, start) if is_last else 0
+            if torn_group:
+                self.found.is_clean = False
+                self.found.holes.append((name, start, end, torn_group))
+            else:
+                self._set_aside(Damage(name, start, "damaged"), end)
         if scan.torn:
             self.found.is_clean = False
             if not is_last:
@@ -223,6 +231,8 @@ class Recovery:
         elif kind == records.REDELIVERED:
             queue_id, first, last = records.decode_range(data[start:end])
             self.found.redelivered.setdefault(queue_id, []).append((first, last))
+        elif kind == records.UNFINISHED:
+            pass
         elif kind == records.SNAPSHOT:
             self._begin_snapshot()
         elif kind == records.SNAPSHOT_END:
@@ -286,6 +296,7 @@ class Recovery:
         self.found.exchanges = {}
         self.found.bindings = {}
         self._told = {}
+        self._ids = {}
 
     def _replay_defined(self, table: Table) -> None:
         found = self.found
@@ -316,6 +327,11 @@ class Recovery:
         queue_id = _number(table, "id")
         self.found.last_queue_id = max(self.found.last_queue_id, queue_id)
         queue = RecoveredQueue(table)
+        name = (_text(table, "vhost"), _text(table, "name"))
+        other = self._ids.get(name, queue_id)
+        if other != queue_id and self.found.queues.pop(other, None) is not None:
+            self._drop_bindings(name[0], True, name[1])  # its deletion was in a bad stretch
+        self._ids[name] = queue_id
         known = self.found.queues.get(queue_id) or self._known.get(queue_id)
         if known is not None:
             queue.entries = known.entries
@@ -538,6 +554,18 @@ def _settle(file: PageFile, first: int, last: int) -> None:
     """Settle what a file has of a range."""
     for seq in range(max(first, file.first_seq), min(last, file.last_seq) + 1):
         file.settle(seq)
+
+
+def _torn_group(scan: Scan, bad: int) -> int:
+    """Return the last group if a bad stretch may be of it, as all behind it is; else 0."""
+    last = scan.blocks[-1].group
+    before = 0
+    for block in scan.blocks:
+        if block.offset < bad:
+            before = block.group
+        elif block.group != last:
+            return 0
+    return last if last <= before + 1 else 0
 
 
 def _first_seq_of(page: StoredPage) -> int:

@@ -7,6 +7,7 @@ from amqpd.core.consumer import Entry
 from amqpd.core.exchange import Binding
 from amqpd.core.ports import Page
 from amqpd.core.vhost import QueueIds, VHost
+from amqpd.store import blocks
 from amqpd.store.journal import StoreJournal
 from amqpd.store.recovery import QUARANTINE_NAME, Recovered, RecoveredQueue, arguments_of, flag_of
 from amqpd.store.segments import segment_name
@@ -152,6 +153,9 @@ def mend(found: Recovered, disk: Disk) -> None:
         group.add(CREATE, aside)
         group.add(WRITE, aside, 0, disk.read(name, offset, end - offset))
         group.add(SYNC, aside)
+    for name, offset, end, torn_group in found.holes:
+        group.add(WRITE, name, offset, blocks.filler(end - offset, torn_group))
+        group.add(SYNC, name)
     for name, length in found.torn:
         group.add(TRUNCATE, name, length)
         group.add(SYNC, name)
