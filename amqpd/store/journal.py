@@ -420,7 +420,7 @@ class StoreJournal(Journal):
         group = Group(self._group_number, self.position)
         self._tell_files()
         self._add_pages(group)
-        self._add_records(group)
+        self._add_records(group, size > 0)
         for name in self._deletes:
             group.add(DELETE, name)
         if self._deletes:
@@ -460,20 +460,22 @@ class StoreJournal(Journal):
         self._new_files = []
         self._page_writes = []
 
-    def _add_records(self, group: Group) -> None:
-        """Append the gathered records, and go on in a new segment if this one is full."""
+    def _add_records(self, group: Group, is_asked: bool) -> None:
+        """Append the gathered records, and go on in a new segment if this one is full.
+
+        But not for records that nobody asked for: a new segment is a reason to write such again.
+        """
         segment = self._segments[-1]
         if self._is_new:
             self._is_new = False
             self._open_segment(group, segment)
             group.add(SYNC, segment.name)
             group.add(SYNC_DIRECTORY)
-        has_records = len(self._out) > 0
         # also an empty block: recovery is to know that all before this group is safe
         data = self._sealed(group.number)
         group.add(WRITE_SYNCED, segment.name, segment.size, data)
         segment.size += len(data)
-        is_full = segment.size >= self._segment_bytes and has_records
+        is_full = segment.size >= self._segment_bytes and is_asked
         if is_full and not self._is_stopping:
             following = Segment(segment.number + 1)
             self._segments.append(following)
