@@ -28,6 +28,7 @@ ROWS = (
     "amqpd/auth.py",
     "amqpd/session/**/*.py",
     "amqpd/store/**/*.py",
+    "amqpd/directory.py",
     "amqpd/broker.py",
 )
 INTERPRETED = ("amqpd/store/disk.py",)

@@ -439,6 +439,16 @@ def shutdown_text() -> str:
     return "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'"
 
 
+def vhost_deleted_text(name: str) -> str:
+    """The reply text that the clients of a vhost get when it is deleted."""
+    return f"CONNECTION_FORCED - vhost '{name}' is deleted"
+
+
+def user_deleted_text(name: str) -> str:
+    """The reply text that the clients of a user get who is deleted."""
+    return f"CONNECTION_FORCED - user '{name}' is deleted"
+
+
 def octets(data: bytes) -> str:
     """Write bytes as the Erlang binary that RabbitMQ's texts show: `<<1,2,3>>` or `<<"abc">>`."""
     if data and all(32 <= octet < 127 for octet in data):

@@ -325,6 +325,8 @@ def test_names_of_the_codes() -> None:
 
 
 def test_what_every_client_hears_at_shutdown() -> None:
+    assert errors.vhost_deleted_text("v") == "CONNECTION_FORCED - vhost 'v' is deleted"
+    assert errors.user_deleted_text("u") == "CONNECTION_FORCED - user 'u' is deleted"
     assert errors.shutdown_text() == (
         "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'"
     )

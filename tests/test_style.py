@@ -23,6 +23,7 @@ ROWS = {
     "auth": 2,
     "session": 3,
     "store": 3,
+    "directory": 3,
     "broker": 4,
     "server": 5,
     "management": 5,

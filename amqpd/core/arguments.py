@@ -92,6 +92,12 @@ def _fault(rule: Rule, key: str, field: Field) -> str:
     return ""
 
 
+def queue_type(arguments: Table) -> str:
+    """Return the type of a queue that was declared with these arguments."""
+    field = arguments.get("x-queue-type")
+    return tables.text(field) if field is not None and field.tag == "S" else "classic"
+
+
 def check_queue(name: str, vhost: str, arguments: Table) -> None:
     """Raise SoftError 406 for the first argument that breaks its rule."""
     for key, rule in CLASSIC.items():

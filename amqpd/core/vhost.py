@@ -16,6 +16,7 @@ from amqpd.core import deadletter
 from amqpd.core.exchange import Binding, Exchange, Identity, identity_of
 from amqpd.core.exchange_types import TYPES, make_exchange
 from amqpd.core.message import Message, make_address
+from amqpd.core.policy import Policies, merged
 from amqpd.core.ports import NO_POSITION, Journal
 from amqpd.core.queue import Queue, Undertaker
 from amqpd.core.timers import Timers
@@ -64,6 +65,11 @@ class VHost(Undertaker):
         self.queues: dict[str, Queue] = {}
         self.generation = 1
         self._queue_ids: Final = queue_ids
+        self.metadata: dict[str, object] = {}  # description, tags, default_queue_type
+        self.policies: Final = Policies()
+        self.connection_max = -1  # -1: no limit, as in RabbitMQ's vhost limits
+        self.queue_max = -1
+        self.connection_count = 0
         self._leading_to: dict[Destination, dict[tuple[str, Identity], Binding]] = {}
         for exchange, kind, internal in PREDECLARED:
             self.exchanges[exchange] = make_exchange(
@@ -133,6 +139,8 @@ class VHost(Undertaker):
             arguments=arguments,
         )
         self.generation += 1
+        if not self.policies.is_empty:
+            self._apply_to_exchange(exchange)
         if durable:
             exchange.position = self._journal.exchange_declared(
                 self.name, name, kind, auto_delete, internal, arguments
@@ -232,6 +240,8 @@ class VHost(Undertaker):
         )
         self.queues[name] = queue
         self.generation += 1
+        if not self.policies.is_empty:
+            self._apply_to_queue(queue)
         if queue.durable:
             queue.position = self._journal.queue_declared(
                 queue.id, self.name, name, auto_delete, arguments
@@ -273,6 +283,39 @@ class VHost(Undertaker):
         if queue.durable:
             position = self._journal.queue_deleted(queue.id)
         return count, max(position, self._drop_exchanges(unused))
+
+    def empty_out(self) -> None:
+        """Delete all queues and exchanges: the vhost itself is being deleted."""
+        for queue in list(self.queues.values()):
+            self.delete_queue(queue)
+        self._drop_exchanges(list(self.exchanges.values()))
+
+    # -- policies --------------------------------------------------------------------------------
+
+    def policies_changed(self) -> None:
+        """Let changed policies count for what exists. O(queues and exchanges × policies)."""
+        for exchange in self.exchanges.values():
+            self._apply_to_exchange(exchange)
+        for queue in list(self.queues.values()):
+            self._apply_to_queue(queue)
+
+    def _apply_to_exchange(self, exchange: Exchange) -> None:
+        exchange.policy = self.policies.for_exchange(exchange.name)
+        alternate = exchange.arguments.get("alternate-exchange")
+        if alternate is None and exchange.policy is not None:
+            alternate = exchange.policy.definition.get("alternate-exchange")
+        name = tables.text(alternate) if alternate is not None else None
+        if name != exchange.alternate:
+            exchange.alternate = name
+            self.generation += 1
+
+    def _apply_to_queue(self, queue: Queue) -> None:
+        kind = queue_arguments.queue_type(queue.arguments)
+        policy, operator = self.policies.for_queue(queue.name, kind)
+        if policy is queue.policy and operator is queue.operator_policy:
+            return
+        queue.policy, queue.operator_policy = policy, operator
+        queue.go_by(merged(queue.arguments, policy, operator))
 
     # -- bindings --------------------------------------------------------------------------------
 
