@@ -23,6 +23,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from amqpd.core.consumer import Entry
+from amqpd.core.message import Message
 from amqpd.core.ports import Journal, Page
 
 _COMPACT_FROM: Final = 512  # taken places at the front before the list is cut
@@ -287,38 +288,41 @@ class PriorityBacklog(Backlog):
     def __init__(self, journal: Journal, queue_id: int, durable: bool, highest: int) -> None:
         super().__init__(journal, queue_id, durable)
         self._highest: Final = highest
-        self._levels: list[Backlog] = []  # by falling priority, beside `_priorities`
+        self.levels: list[Backlog] = []  # by falling priority, beside `_priorities`
         self._priorities: list[int] = []
 
+    def level_of(self, message: Message) -> int:
+        """Return which of the levels a message belongs to; higher ones leave first."""
+        return min(int(message.priority), self._highest)
+
     def _level(self, priority: int) -> Backlog:
-        priority = min(priority, self._highest)
         at = 0
         while at < len(self._priorities) and self._priorities[at] > priority:
             at += 1
         if at == len(self._priorities) or self._priorities[at] != priority:
             self._priorities.insert(at, priority)
-            self._levels.insert(
+            self.levels.insert(
                 at, Backlog(self._journal, self._queue_id, self._durable, may_page=False)
             )
-        return self._levels[at]
+        return self.levels[at]
 
     def _sum(self) -> None:
         self.count = 0
         self.body_bytes = 0
         self.memory_bytes = 0
-        for level in self._levels:
+        for level in self.levels:
             self.count += level.count
             self.body_bytes += level.body_bytes
             self.memory_bytes += level.memory_bytes
 
     def push(self, entry: Entry) -> None:
         """See Backlog."""
-        self._level(int(entry.message.priority)).push(entry)
+        self._level(self.level_of(entry.message)).push(entry)
         self._sum()
 
     def pop(self) -> Entry:
         """See Backlog."""
-        for level in self._levels:
+        for level in self.levels:
             if level.count > 0:
                 entry = level.pop()
                 self._sum()
@@ -327,7 +331,7 @@ class PriorityBacklog(Backlog):
 
     def peek(self) -> Entry:
         """See Backlog."""
-        for level in self._levels:
+        for level in self.levels:
             if level.count > 0:
                 return level.peek()
         raise AssertionError("an empty backlog was asked for an entry")
@@ -335,7 +339,7 @@ class PriorityBacklog(Backlog):
     def restore(self, entries: list[Entry]) -> None:
         """See Backlog."""
         for entry in entries:
-            self._level(int(entry.message.priority)).restore([entry])
+            self._level(self.level_of(entry.message)).restore([entry])
         self._sum()
 
     def adopt(self, before: list[Entry], pages: list[Page], after: list[Entry]) -> None:
@@ -345,8 +349,7 @@ class PriorityBacklog(Backlog):
             paged.setdefault(min(page.priority, self._highest), []).append(page)
         entries: dict[int, list[Entry]] = {}
         for entry in before + after:
-            priority = min(int(entry.message.priority), self._highest)
-            entries.setdefault(priority, []).append(entry)
+            entries.setdefault(self.level_of(entry.message), []).append(entry)
         for priority in sorted(set(paged) | set(entries)):
             own_pages, own = paged.get(priority, []), entries.get(priority, [])
             older = own
@@ -357,13 +360,13 @@ class PriorityBacklog(Backlog):
 
     def in_memory(self) -> list[Entry]:
         """See Backlog."""
-        return [entry for level in self._levels for entry in level.in_memory()]
+        return [entry for level in self.levels for entry in level.in_memory()]
 
     def clear(self) -> tuple[list[Entry], list[Page]]:
         """See Backlog."""
         entries: list[Entry] = []
         pages: list[Page] = []
-        for level in self._levels:
+        for level in self.levels:
             some_entries, some_pages = level.clear()
             entries.extend(some_entries)
             pages.extend(some_pages)
@@ -372,9 +375,9 @@ class PriorityBacklog(Backlog):
 
     def validate(self) -> None:
         """See Backlog."""
-        for level in self._levels:
+        for level in self.levels:
             level.validate()
-        assert self.count == sum([int(level.count) for level in self._levels])
+        assert self.count == sum([int(level.count) for level in self.levels])
         assert self._priorities == sorted(self._priorities, reverse=True)
 
 
