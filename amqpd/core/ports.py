@@ -35,10 +35,10 @@ class Log:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Page:
-    """Ready entries of one queue and priority, in order, out of memory; the store knows where."""
+    """Ready entries of a level of a queue, in order, out of memory; the store knows where."""
 
-    def __init__(self, count: int, body_bytes: int, priority: int = 0) -> None:
-        self.priority: Final = priority
+    def __init__(self, count: int, body_bytes: int, level: int = 0) -> None:
+        self.level: Final = level  # of the queue's priorities
         self.count: Final = count
         self.body_bytes: Final = body_bytes
         self.first_seq = 0  # filled in by recovery, which looks pages up by seq
@@ -89,8 +89,11 @@ class Journal:
     def end(self) -> None:
         """End the group."""
 
-    def page_out(self, queue_id: int, durable: bool, entries: list[Entry]) -> Page:
-        """Take ready entries of a queue out of memory; called only above `waiting_bytes_max`."""
+    def page_out(self, queue_id: int, durable: bool, entries: list[Entry], level: int) -> Page:
+        """Take ready entries of a level of a queue out of memory.
+
+        It is called only above `waiting_bytes_max`, with growing seqs within a level.
+        """
         raise NotImplementedError
 
     def page_in(self, page: Page) -> list[Entry]:

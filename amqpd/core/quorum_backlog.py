@@ -118,9 +118,17 @@ class QuorumBacklog(Backlog):
             self._journal.waiting_bytes += body_bytes + ENTRY_BYTES
         self._sum()
 
-    def adopt(self, before: list[Entry], pages: list[Page], after: list[Entry]) -> None:
+    def level_of(self, message: Message) -> int:
+        """See Backlog."""
+        return self._inner.level_of(message)
+
+    def level_of_page(self, page: Page) -> int:
+        """See Backlog."""
+        return self._inner.level_of_page(page)
+
+    def adopt(self, level: int, before: list[Entry], pages: list[Page], after: list[Entry]) -> None:
         """See Backlog. What came back before the restart is in its place by age."""
-        self._inner.adopt(before, pages, after)
+        self._inner.adopt(level, before, pages, after)
         self._sum()
 
     def in_memory(self) -> list[Entry]:
