@@ -81,6 +81,7 @@ test: check build
 
 bench: build
 	@PYTHONSAFEPATH=1 $(BIN)/amqpd perf table $(foreach url,$(AGAINST),--url $(url)) $(ARGS)
+	@PYTHONSAFEPATH=1 $(BIN)/amqpd perf store
 
 interop: build
 	@$(BIN)/python -m interop install

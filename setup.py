@@ -22,6 +22,7 @@ from setuptools.command.build_ext import build_ext
 ROWS = (
     "amqpd/errors.py",
     "amqpd/limits.py",
+    "amqpd/profile.py",
     "amqpd/wire/**/*.py",
     "amqpd/protocol/**/*.py",
     "amqpd/core/**/*.py",
@@ -29,6 +30,7 @@ ROWS = (
     "amqpd/session/**/*.py",
     "amqpd/store/**/*.py",
     "amqpd/directory.py",
+    "amqpd/definitions/**/*.py",
     "amqpd/broker.py",
 )
 INTERPRETED = ("amqpd/store/disk.py",)

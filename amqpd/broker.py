@@ -20,6 +20,7 @@ from amqpd.core.ports import Entropy, Journal, Log
 from amqpd.core.vhost import QueueIds, VHost
 from amqpd.directory import Directory, Host
 from amqpd.limits import Limits
+from amqpd.profile import V3_13, Profile
 from amqpd.protocol import connection as states
 from amqpd.session.channel import Channel
 from amqpd.session.connection import Connection
@@ -52,7 +53,9 @@ class Broker(Host):
         now_ms: int,
         log: Log | None = None,
         wall_ms: int = 0,
+        profile: Profile = V3_13,
     ) -> None:
+        self.profile: Final = profile
         self.limits: Final = limits
         self.users: Final = users
         self._journal: Final = journal
@@ -76,7 +79,9 @@ class Broker(Host):
         self.connections: dict[int, Connection] = {}
         self.vhosts: Final = self._context.vhosts
         self._nowhere: Final = self._new_vhost("")  # where connections are before they open one
-        self._directory: Final = Directory(self, users, self.vhosts, journal, self._log)
+        self._directory: Final = Directory(
+            self, users, self.vhosts, journal, self._log, profile.mirrors
+        )
         self.add_vhost(DEFAULT_VHOST)
 
     # -- receive ----------------------------------------------------------------------------------
@@ -208,7 +213,9 @@ class Broker(Host):
         return self.vhosts[name]
 
     def _new_vhost(self, name: str) -> VHost:
-        return VHost(name, self._journal, self._queue_ids, self._context.timers)
+        return VHost(
+            name, self._journal, self._queue_ids, self._context.timers, self.profile
+        )
 
     def make_vhost(self, name: str) -> VHost:
         """See Host."""

@@ -74,6 +74,7 @@ class Directory:
         vhosts: dict[str, VHost],
         journal: Journal,
         log: Log,
+        mirrors: bool = True,
     ) -> None:
         self.facts: Final = Facts()
         self.observers: Final[list[Observer]] = []
@@ -82,6 +83,7 @@ class Directory:
         self._vhosts: Final = vhosts
         self._journal: Final = journal
         self._log: Final = log
+        self._mirrors: Final = mirrors  # ha-* in policies is known, and without effect
         for user in users.users.values():
             self.facts.put(facts.user(user.name, user.password_hash, user.algorithm, user.tags, {}))
         for row in users.permissions.values():
@@ -378,7 +380,7 @@ class Directory:
     def set_parameter(self, vhost: str, component: str, name: str, value: object) -> int:
         """Set a parameter of a vhost to a JSON value. Returns the journal position."""
         target = self.vhost(vhost)
-        _check_parameter(component, name, value)
+        _check_parameter(component, name, value, self._mirrors)
         row = {"vhost": vhost, "component": component, "name": name, "value": _json(value)}
         position = self._put(make(facts.PARAMETER, row))
         assert target is self._vhosts[vhost]
@@ -521,11 +523,12 @@ def _check_limits(limits: dict[str, int], known: tuple[str, ...]) -> None:
             raise Refused(f'{_FAILED}Unrecognised terms [{{<<"{name}">>,{value}}}] in limits')
 
 
-def _check_parameter(component: str, name: str, value: object) -> None:
+def _check_parameter(component: str, name: str, value: object, mirrors: bool) -> None:
     """Raise Refused for a policy or limit that is none; other components are kept as they are."""
     _check_name("parameter", name)
     if component in (facts.POLICY, facts.OPERATOR_POLICY):
-        fault = fault_of(value, operator=component == facts.OPERATOR_POLICY)
+        operator = component == facts.OPERATOR_POLICY
+        fault = fault_of(value, operator=operator, mirrors=mirrors)
         if not fault and isinstance(value, dict):
             fault = _pattern_fault(str(value["pattern"]))
         if fault:

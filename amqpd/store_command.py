@@ -362,7 +362,10 @@ def _published_line(data: bytes, start: int, end: int, addresses: Addresses) -> 
 
 def _page_lines(block: Block, name: str) -> Iterator[str]:
     header = PageHeader(block.records)
-    yield f"page queue={header.queue_id} count={header.count} persistent={header.persistent}"
+    yield (
+        f"page queue={header.queue_id} level={header.level} count={header.count} "
+        f"persistent={header.persistent}"
+    )
     number = int(name.removeprefix(pages.NAME).partition("-")[0])
     file = PageFile(number, header.queue_id, True, header.first_seq)
     page = StoredPage(file, 0, len(block.records), header.count, 0, b"", False)

@@ -17,6 +17,7 @@ PACKAGE = ROOT / "amqpd"
 ROWS = {
     "errors": 0,
     "limits": 0,
+    "profile": 0,
     "wire": 1,
     "protocol": 2,
     "core": 2,
@@ -24,6 +25,7 @@ ROWS = {
     "session": 3,
     "store": 3,
     "directory": 3,
+    "definitions": 4,
     "broker": 4,
     "server": 5,
     "management": 5,

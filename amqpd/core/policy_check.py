@@ -7,6 +7,7 @@ where they stand behind "Validation failed"; in them a value is written as an Er
 from typing import Final
 
 from amqpd.core import policy
+from amqpd.core.age import age_fault
 from amqpd.core.policy import Policy
 from amqpd.wire import tables
 from amqpd.wire.tables import Field, Table
@@ -103,8 +104,18 @@ RULES: Final[dict[str, _Rule]] = {
     "federation-upstream-pattern": _Rule(TEXT, "federation upstream pattern"),
 }
 
+# Known up to RabbitMQ 3.13.
+MIRRORING: Final = (
+    "ha-mode",
+    "ha-params",
+    "ha-sync-mode",
+    "ha-sync-batch-size",
+    "ha-promote-on-shutdown",
+    "ha-promote-on-failure",
+)
 
-def fault_of(value: object, *, operator: bool) -> str:
+
+def fault_of(value: object, *, operator: bool, mirrors: bool = True) -> str:
     """Say what is wrong with a whole policy, as the value of its parameter; "" if nothing is."""
     if not isinstance(value, dict):
         return f"{erlang(value)} is no policy"
@@ -122,11 +133,11 @@ def fault_of(value: object, *, operator: bool) -> str:
     for key in value:
         if key not in ("apply-to", "priority", "pattern", "definition"):
             return f"Unrecognised terms [{{{erlang(key)},{erlang(value[key])}}}] in policy"
-    return definition_fault(value.get("definition"), operator=operator)
+    return definition_fault(value.get("definition"), operator=operator, mirrors=mirrors)
 
 
-def definition_fault(definition: object, *, operator: bool) -> str:
-    """Say what is wrong with a definition; "" if nothing is."""
+def definition_fault(definition: object, *, operator: bool, mirrors: bool = True) -> str:
+    """Say what is wrong with a definition; "" if nothing is. With `mirrors` ha-* is known."""
     if not isinstance(definition, dict):
         return f"definition must be a dictionary: {erlang(definition)}"
     if not definition:
@@ -134,9 +145,11 @@ def definition_fault(definition: object, *, operator: bool) -> str:
     unknown: list[str] = []
     for key, value in definition.items():
         rule = RULES.get(key)
-        if rule is None or (operator and not rule.operator):
+        if rule is None or (operator and not rule.operator) or (key in MIRRORING and not mirrors):
             unknown.append(f"{{{erlang(key)},{erlang(value)}}}")
         elif not rule.allows(value):
+            return f"{erlang(value)} is not a valid {rule.called}"
+        elif key == "max-age" and age_fault(str(value)):
             return f"{erlang(value)} is not a valid {rule.called}"
     if unknown:
         return f"[{','.join(unknown)}] are not recognised policy settings"

@@ -253,19 +253,18 @@ class StoreJournal(DefinitionJournal):
 
     # -- pages ------------------------------------------------------------------------------------
 
-    def page_out(self, queue_id: int, durable: bool, entries: list[Entry]) -> Page:
+    def page_out(self, queue_id: int, durable: bool, entries: list[Entry], level: int) -> Page:
         """See Journal. The segments that had the entries are not needed for them any more."""
-        file = self._file_for(queue_id, durable, entries[0].seq)
+        file = self._file_for(queue_id, durable, entries[0].seq, level)
         block = blocks.seal(
-            pages.encode_page(queue_id, entries, self.wall_offset_ms), self._group_number + 1
+            pages.encode_page(queue_id, entries, self.wall_offset_ms, level), self._group_number + 1
         )
         body_bytes = 0
         for entry in entries:
             body_bytes += int(entry.message.body_bytes)
             self._leave_old_place(entry)
-        priority = int(entries[0].message.priority)
         page = StoredPage(
-            file, file.size, len(block), len(entries), body_bytes, block, False, priority
+            file, file.size, len(block), len(entries), body_bytes, block, False, level
         )
         file.size += len(block)
         file.live += len(entries)
@@ -288,13 +287,14 @@ class StoreJournal(DefinitionJournal):
                 self._appended()
             self._free_file(old)
 
-    def _file_for(self, queue_id: int, durable: bool, first_seq: i64) -> PageFile:
-        """Return the file that takes a queue's next page."""
+    def _file_for(self, queue_id: int, durable: bool, first_seq: i64, level: int) -> PageFile:
+        """Return the file that takes the next page of a level of a queue."""
         files = self._files_of.setdefault(queue_id, [])
-        if files and files[-1].size < pages.PAGE_FILE_BYTES and files[-1].is_taking:
-            return files[-1]
+        own = [file for file in files if file.level == level]
+        if own and own[-1].size < pages.PAGE_FILE_BYTES and own[-1].is_taking:
+            return own[-1]
         self._last_file += 1
-        file = PageFile(self._last_file, queue_id, durable, int(first_seq))
+        file = PageFile(self._last_file, queue_id, durable, int(first_seq), level)
         file.is_taking = True
         self._files[file.number] = file
         files.append(file)

@@ -356,10 +356,10 @@ class Recovery:
                 self._set_aside(Damage(name, at, "a page head that makes no sense"), size)
                 break
             if file is None:
-                file = PageFile(number, queue_id, True, page_header.first_seq)
+                file = PageFile(number, queue_id, True, page_header.first_seq, page_header.level)
             file.last_seq = page_header.last_seq
             page = StoredPage(
-                file, at, length, page_header.persistent, 0, b"", True, page_header.priority
+                file, at, length, page_header.persistent, 0, b"", True, page_header.level
             )
             page.first_seq = page_header.first_seq
             page.last_seq = page_header.last_seq
@@ -445,36 +445,38 @@ class Recovery:
             queue.saw(page.last_seq)
             first = bisect_right(seqs, page.first_seq - 1)
             last = bisect_right(seqs, page.last_seq)
-            live = self._live_of(page, first < last)
+            live = self._live_of(page, queue if first < last else None)
             if live is not None:
-                for seq in seqs[first:last]:
-                    if not page.file.is_settled(seq):
-                        del queue.entries[seq]
                 kept.append(live)
                 live.file.live += live.count
         return kept
 
-    def _live_of(self, page: StoredPage, is_in_journal: bool) -> StoredPage | None:
+    def _live_of(self, page: StoredPage, queue: RecoveredQueue | None) -> StoredPage | None:
         """Return a page as it counts now, None if nothing of it does.
 
         A page of which nothing is settled is counted by its head alone; others are read, and so are
-        those whose entries the journal has too: they are left to a page only if it is good.
+        those whose entries the journal may have too, for their `queue`: they are left to a page
+        only if it is good.
         """
         file = page.file
         count = page.count
         any_settled = file.any_settled(page.first_seq, page.last_seq)
-        if any_settled or is_in_journal:
+        if any_settled or queue is not None:
             data = self._disk.read(file.name, page.offset, page.length)
             block = blocks.block_at(data, 0)
             if block is None:
                 self._damaged(Damage(file.name, page.offset, "a damaged page"))
                 file.is_damaged = True
                 return None
+            if queue is not None:
+                for seq in pages.seqs_of(block.records):
+                    if not file.is_settled(seq):
+                        queue.entries.pop(seq, None)
             if any_settled:
                 count = len(pages.decode_page(block.records, page, self._addresses, 0))
         if count == 0:
             return None
-        live = StoredPage(file, page.offset, page.length, count, 0, b"", True, page.priority)
+        live = StoredPage(file, page.offset, page.length, count, 0, b"", True, page.level)
         live.first_seq = page.first_seq
         live.last_seq = page.last_seq
         return live
