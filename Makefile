@@ -5,6 +5,7 @@
 #   make test     ruff, mypy, style; then the suite, interpreted and compiled
 #   make check    only ruff, mypy and the style test
 #   make bench    measure amqpd; AGAINST="amqp://..." compares it with other brokers, by turns
+#   make soak     20,000 random scripts on amqpd and an installed RabbitMQ: hours; COUNT=N for less
 #   make interop  real clients against a running broker (URL=amqp://...)
 #   make clean    remove what the others made
 #
@@ -14,6 +15,7 @@ PYTHON ?= python3
 PORT ?= 5672
 URL ?= amqp://guest:guest@127.0.0.1:$(PORT)/
 AGAINST ?=
+COUNT ?= 20000
 ARGS ?=
 
 VENV := .venv
@@ -24,7 +26,7 @@ SOURCES := $(shell find amqpd -name '*.py' -o -name '*.txt' | sort)
 # What pyproject.toml lists under $(1), one requirement a line.
 requirements = $(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))$(1), sep="\n")'
 
-.PHONY: run test check bench interop clean build FORCE
+.PHONY: run test check bench soak interop clean build FORCE
 
 run: build
 	@exec $(BIN)/amqpd serve --bind 127.0.0.1 --port $(PORT) $(ARGS)
@@ -81,6 +83,9 @@ test: check build
 
 bench: build
 	@PYTHONSAFEPATH=1 $(BIN)/amqpd perf table $(foreach url,$(AGAINST),--url $(url)) $(ARGS)
+
+soak: build
+	@$(BIN)/python -m interop differential --url amqpd --count $(COUNT) $(ARGS)
 
 interop: build
 	@$(BIN)/python -m interop install
