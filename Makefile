@@ -83,6 +83,7 @@ test: check build
 
 bench: build
 	@PYTHONSAFEPATH=1 $(BIN)/amqpd perf table $(foreach url,$(AGAINST),--url $(url)) $(ARGS)
+	@PYTHONSAFEPATH=1 $(BIN)/amqpd perf store
 
 soak: build
 	@$(BIN)/python -m interop differential --url amqpd --count $(COUNT) $(ARGS)

@@ -43,6 +43,10 @@ _KINDS: Final = {
     records.SNAPSHOT_END: "snapshot-end",
     records.PAGE_SETTLED: "page-settled",
     records.CLEAN: "clean",
+    records.PAGE_FILE: "page-file",
+    records.PAGE_FILE_GONE: "page-file-gone",
+    records.OLDEST_SEGMENT: "oldest-segment",
+    records.UNFINISHED: "unfinished",
 }
 
 
@@ -165,6 +169,8 @@ def _report(disk: Disk, found: Recovered, say: Say) -> None:
         used = len(tail.rstrip(b"\0"))
         if used:
             say(f"torn tail: {name}, offset {end}: {used} bytes of an unfinished write, no damage")
+    for name, offset, end, _ in found.holes:
+        say(f"torn tail: {name}, offset {offset}: {end - offset} bytes never written, no damage")
     if found.useless:
         say(f"left over, deleted at the next start: {', '.join(found.useless)}")
     quarantined = [name for name in disk.names() if name.startswith(QUARANTINE_NAME)]
@@ -190,10 +196,11 @@ def _repair(path: str, say: Say) -> int:
             for item in items:
                 say(f"damage: {os.path.join(path, name)}, offset {item.offset}: {item.why}")
             _rewrite(disk, name, [item.offset for item in items], say)
-        found, left = _examine(disk)
+        found, _ = _examine(disk)
         mend(found, disk)
         if found.segments:
-            _forget_clean_stop(disk, found)
+            _append_repair(disk, found)
+        _, left = _examine(disk)
     finally:
         disk.close()
     return _verdict(path, left, say)
@@ -247,11 +254,19 @@ def _write_file(disk: PosixDisk, name: str, data: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _forget_clean_stop(disk: Disk, found: Recovered) -> None:
-    """Append a fact of no effect: the clean stop before it does not vouch for all any more."""
+def _append_repair(disk: Disk, found: Recovered) -> None:
+    """Append how long page files are now, and a fact of no effect.
+
+    After it the clean stop before does not vouch for all any more.
+    """
     number, end = found.segments[-1]
     out = BytesWriter()
     records.write_range(out, records.SETTLED, 0, 1, 0)
+    for file, queue_id, size in found.short:
+        if size > blocks.FILE_HEADER_BYTES:
+            records.write_range(out, records.PAGE_FILE, file, queue_id, size)
+        else:
+            records.write_range(out, records.PAGE_FILE_GONE, file, 0, 0)
     name = f"{SEGMENT_NAME}{number:010d}"
     disk.write(name, end, blocks.seal(out.getvalue(), found.last_group + 1))
     disk.sync(name)
@@ -317,6 +332,10 @@ def _journal_lines(block: Block, _: str) -> Iterator[str]:
             owner, first, last = records.decode_range(data[start:at])
             what = "page-file" if kind == records.PAGE_SETTLED else "queue"
             yield f"{_KINDS[kind]} {what}={owner} first={first} last={last}"
+        elif kind in (records.PAGE_FILE, records.PAGE_FILE_GONE, records.OLDEST_SEGMENT):
+            number, queue_id, size = records.decode_range(data[start:at])
+            more = f" queue={queue_id} bytes={size}" if kind == records.PAGE_FILE else ""
+            yield f"{_KINDS[kind]} number={number}{more}"
         else:
             yield _KINDS.get(kind, f"unknown kind {kind}")
 
@@ -340,7 +359,10 @@ def _published_line(data: bytes, start: int, end: int, addresses: Addresses) -> 
 
 def _page_lines(block: Block, name: str) -> Iterator[str]:
     header = PageHeader(block.records)
-    yield f"page queue={header.queue_id} count={header.count} persistent={header.persistent}"
+    yield (
+        f"page queue={header.queue_id} level={header.level} count={header.count} "
+        f"persistent={header.persistent}"
+    )
     number = int(name.removeprefix(pages.NAME).partition("-")[0])
     file = PageFile(number, header.queue_id, True, header.first_seq)
     page = StoredPage(file, 0, len(block.records), header.count, 0, b"", False)

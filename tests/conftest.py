@@ -32,6 +32,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     crash.addoption("--crash-rounds", type=int, default=20, help="kill -9 so often (default 20)")
     crash.addoption("--crash-seed", type=int, default=1, help="when and where (default 1)")
     crash.addoption("--crash-seeds", type=int, default=200, help="simulated crashes (default 200)")
+    crash.addoption("--restart-command", default="", help="restarts the broker at --amqp-url")
     crash.addoption("--store-seed", type=int, default=None, help="this simulated crash alone")
 
 

@@ -13,7 +13,8 @@ A file begins with a header of its own:
     └────────────┴────────┴──────────┴──────────┘
 
 Rule 1: a block of group n+1 is written only after group n was synced. So a bad block that is
-followed by a good one of a later group is damage, and one that is not is a torn write.
+followed by a good one of a later group is damage, and one that is not is a torn write, also where
+some later blocks of the last group got to the disk before it.
 Rule 2: what comes after the last block of a file is nothing, or zeros from reserving room.
 
 Changing any of this or of a record: raise FORMAT in `volume`, keep reading the old format, and add
@@ -25,6 +26,7 @@ from typing import Final
 from crc32c import crc32c
 from librt.strings import BytesWriter, read_i32_be, read_i64_be, write_i32_be, write_i64_be
 
+from amqpd.store.records import RECORD_HEADER_BYTES, UNFINISHED, write_record
 from amqpd.store.volume import FORMAT
 
 MAGIC: Final = b"AMQB"
@@ -82,6 +84,20 @@ def seal(records: bytes, group: int) -> bytes:
     return MAGIC + crc32c(covered).to_bytes(4, "big") + covered
 
 
+def seal_all(records: bytes, cuts: list[int], group: int) -> bytes:
+    """Make blocks of records, which are cut at these places; at least one, that may be empty."""
+    if not cuts:
+        return seal(records, group)
+    if cuts[-1] != len(records):
+        cuts.append(len(records))
+    parts: list[bytes] = []
+    start = 0
+    for end in cuts:
+        parts.append(seal(records[start:end], group))
+        start = end
+    return b"".join(parts)
+
+
 class Block:
     """A good block: its records, its group, and where it lies in its file (bytes)."""
 
@@ -130,6 +146,15 @@ class Scan:
             at = block.end
         self.end: Final = at
         self.torn: Final = len(data) > at and data.count(0, at) != len(data) - at
+
+
+def filler(size: int, group: int) -> bytes:
+    """Make a block of that size (bytes) that says nothing; none if there is no block so small."""
+    room = size - BLOCK_HEADER_BYTES
+    out = BytesWriter()
+    if room >= RECORD_HEADER_BYTES:
+        write_record(out, UNFINISHED, bytes(room - RECORD_HEADER_BYTES))
+    return seal(out.getvalue(), group) if len(out) == room else b""
 
 
 def _next_block(data: bytes, at: int) -> Block | None:

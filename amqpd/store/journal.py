@@ -70,6 +70,8 @@ class StoreJournal(Journal):
         self._slack_bytes: Final = slack_bytes
         self._segments: list[Segment] = []
         self._first: i64 = 0  # number of _segments[0]
+        self._told_first: i64 = 0  # the same as the records have it
+        self._written: list[tuple[PageFile, int]] = []  # by the last group: (file, its bytes)
         self._out = BytesWriter()
         self._in_flight_bytes = 0  # taken with a group that is not done
         self._cuts: list[int] = []
@@ -110,6 +112,7 @@ class StoreJournal(Journal):
 
     def adopt_file(self, file: PageFile) -> None:
         """Take over an old page file; no more pages go to it."""
+        file.told_bytes = file.size
         self._files[file.number] = file
         self._files_of.setdefault(file.queue_id, []).append(file)
 
@@ -291,19 +294,18 @@ class StoreJournal(Journal):
 
     # -- pages ------------------------------------------------------------------------------------
 
-    def page_out(self, queue_id: int, durable: bool, entries: list[Entry]) -> Page:
+    def page_out(self, queue_id: int, durable: bool, entries: list[Entry], level: int) -> Page:
         """See Journal. The segments that had the entries are not needed for them any more."""
-        file = self._file_for(queue_id, durable, entries[0].seq)
+        file = self._file_for(queue_id, durable, entries[0].seq, level)
         block = blocks.seal(
-            pages.encode_page(queue_id, entries, self.wall_offset_ms), self._group_number + 1
+            pages.encode_page(queue_id, entries, self.wall_offset_ms, level), self._group_number + 1
         )
         body_bytes = 0
         for entry in entries:
             body_bytes += int(entry.message.body_bytes)
             self._leave_old_place(entry)
-        priority = int(entries[0].message.priority)
         page = StoredPage(
-            file, file.size, len(block), len(entries), body_bytes, block, False, priority
+            file, file.size, len(block), len(entries), body_bytes, block, False, level
         )
         file.size += len(block)
         file.live += len(entries)
@@ -326,13 +328,14 @@ class StoreJournal(Journal):
                 self._appended()
             self._free_file(old)
 
-    def _file_for(self, queue_id: int, durable: bool, first_seq: i64) -> PageFile:
-        """Return the file that takes a queue's next page."""
+    def _file_for(self, queue_id: int, durable: bool, first_seq: i64, level: int) -> PageFile:
+        """Return the file that takes the next page of a level of a queue."""
         files = self._files_of.setdefault(queue_id, [])
-        if files and files[-1].size < pages.PAGE_FILE_BYTES and files[-1].is_taking:
-            return files[-1]
+        own = [file for file in files if file.level == level]
+        if own and own[-1].size < pages.PAGE_FILE_BYTES and own[-1].is_taking:
+            return own[-1]
         self._last_file += 1
-        file = PageFile(self._last_file, queue_id, durable, int(first_seq))
+        file = PageFile(self._last_file, queue_id, durable, int(first_seq), level)
         file.is_taking = True
         self._files[file.number] = file
         files.append(file)
@@ -385,6 +388,8 @@ class StoreJournal(Journal):
             return
         del self._files[file.number]
         self._files_of[file.queue_id].remove(file)
+        if file.told_bytes:
+            records.write_range(self._out, records.PAGE_FILE_GONE, file.number, 0, 0)
         self._drop(file)
 
     def _drop(self, file: PageFile) -> None:
@@ -413,8 +418,9 @@ class StoreJournal(Journal):
                 return None
         self._group_number += 1
         group = Group(self._group_number, self.position)
+        self._tell_files()
         self._add_pages(group)
-        self._add_records(group)
+        self._add_records(group, size > 0)
         for name in self._deletes:
             group.add(DELETE, name)
         if self._deletes:
@@ -426,37 +432,50 @@ class StoreJournal(Journal):
             del self._dead[0]
         return group
 
+    def _tell_files(self) -> None:
+        """Append what is safe of page files by now, and which segments are needed."""
+        for file, size in self._written:
+            if file.durable and file.number in self._files:
+                file.told_bytes = size
+                records.write_range(self._out, *file.told())
+        if self._first != self._told_first:
+            self._told_first = self._first
+            records.write_range(self._out, records.OLDEST_SEGMENT, int(self._first), 0, 0)
+
     def _add_pages(self, group: Group) -> None:
-        touched: dict[str, bool] = {}
+        touched: dict[int, PageFile] = {}
         for file in self._new_files:
             group.add(CREATE, file.name)
             header = blocks.file_header(blocks.PAGE_FILE, file.number)
             group.add(WRITE, file.name, 0, header)
         for page in self._page_writes:
             group.add(WRITE, page.file.name, page.offset, page.data)
-            touched[page.file.name] = True
-        for name in touched:
-            group.add(SYNC, name)
+            touched[page.file.number] = page.file
+        for file in touched.values():
+            group.add(SYNC, file.name)
+        self._written = [(file, file.size) for file in touched.values()]
         if self._new_files:
             group.add(SYNC_DIRECTORY)
         group.pages = list(self._page_writes)
         self._new_files = []
         self._page_writes = []
 
-    def _add_records(self, group: Group) -> None:
-        """Append the gathered records, and go on in a new segment if this one is full."""
+    def _add_records(self, group: Group, is_asked: bool) -> None:
+        """Append the gathered records, and go on in a new segment if this one is full.
+
+        But not for records that nobody asked for: a new segment is a reason to write such again.
+        """
         segment = self._segments[-1]
         if self._is_new:
             self._is_new = False
             self._open_segment(group, segment)
             group.add(SYNC, segment.name)
             group.add(SYNC_DIRECTORY)
-        has_records = len(self._out) > 0
         # also an empty block: recovery is to know that all before this group is safe
         data = self._sealed(group.number)
         group.add(WRITE_SYNCED, segment.name, segment.size, data)
         segment.size += len(data)
-        is_full = segment.size >= self._segment_bytes and has_records
+        is_full = segment.size >= self._segment_bytes and is_asked
         if is_full and not self._is_stopping:
             following = Segment(segment.number + 1)
             self._segments.append(following)
@@ -475,23 +494,17 @@ class StoreJournal(Journal):
         self._cut_at = BLOCK_BYTES
         cuts = self._cuts
         self._cuts = []
-        if not cuts:
-            return blocks.seal(data, number)
-        if cuts[-1] != len(data):
-            cuts.append(len(data))
-        parts: list[bytes] = []
-        start = 0
-        for end in cuts:
-            parts.append(blocks.seal(data[start:end], number))
-            start = end
-        return b"".join(parts)
+        return blocks.seal_all(data, cuts, number)
 
     def _open_segment(self, group: Group, segment: Segment) -> None:
         """Create a segment with a snapshot of everything that is not a message at its head."""
         out = BytesWriter()
         definitions.write_snapshot(out, self._vhosts, self._queue_ids.last)
+        records.write_range(out, records.OLDEST_SEGMENT, int(self._first), 0, 0)
         for file in self._files.values():
             if file.durable:
+                if file.told_bytes:
+                    records.write_range(out, *file.told())
                 for first, last in file.settled_ranges():
                     records.write_range(out, records.PAGE_SETTLED, file.number, first, last)
         records.write_record(out, records.SNAPSHOT_END, b"")

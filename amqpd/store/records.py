@@ -16,6 +16,10 @@
 | EXPIRES | queue u32, seq u64, wall clock u64 (ms): when an entry just published expires |
 | PAGE_SETTLED | page file u32, first seq u64, last seq u64: the snapshot of a page file |
 | CLEAN | nothing: the broker stopped in good order |
+| PAGE_FILE | page file u32, queue u64, bytes u64: so much of it is safe; since the last group |
+| PAGE_FILE_GONE | page file u32, 0, 0: nothing of it is needed any more |
+| OLDEST_SEGMENT | segment u32, 0, 0: none before it is needed any more |
+| UNFINISHED | zeros: fills the room of blocks that were never written to their end |
 
 A message, in PUBLISHED and in pages:
 
@@ -51,6 +55,10 @@ SNAPSHOT_END: Final = 6
 PAGE_SETTLED: Final = 7
 CLEAN: Final = 8
 EXPIRES: Final = 9
+PAGE_FILE: Final = 10
+PAGE_FILE_GONE: Final = 11
+OLDEST_SEGMENT: Final = 12
+UNFINISHED: Final = 13
 
 RECORD_HEADER_BYTES: Final = 5
 _MESSAGE_BYTES_MIN: Final = 7 + 2 + FLAGS_AT + 2
@@ -71,7 +79,7 @@ def write_record(out: BytesWriter, kind: int, payload: bytes) -> None:
 
 
 def write_range(out: BytesWriter, kind: int, owner: int, first: i64, last: i64) -> None:
-    """Append a SETTLED, REDELIVERED, PAGE_SETTLED or EXPIRES record."""
+    """Append a record that is a number and a range, or three numbers."""
     out.append(kind)
     write_i32_be(out, 20)
     write_i32_be(out, owner)
@@ -80,7 +88,7 @@ def write_range(out: BytesWriter, kind: int, owner: int, first: i64, last: i64) 
 
 
 def decode_range(payload: bytes) -> tuple[int, int, int]:
-    """Return (queue or page file, first seq, last seq)."""
+    """Return the three numbers, as in (queue or page file, first seq, last seq)."""
     if len(payload) != 20:
         raise Corrupt("a range of the wrong length")
     owner: int = read_i32_be(payload, 0)

@@ -8,8 +8,10 @@ with the journal and not with what waits.
 |---|---|
 | nothing good behind the last block of the last segment | a torn write: it is cut off |
 | pages of the last group | they may be torn, and the journal has all of it: they are cut off |
-| a bad stretch before a good block | damage: quarantined and reported, the rest is used |
-| a segment missing between two others | the same: it is reported, the rest is used |
+| a bad stretch there between good blocks of the last group | the same: it is filled |
+| any other bad stretch before a good block | damage: quarantined, reported; the rest is used |
+| a segment missing that the journal needs | the same: it is reported, the rest is used |
+| a page file missing or shorter than the journal says | the same |
 | a bad page head | the file's pages from there on are lost, reported; the file is kept |
 | a format from the future | FutureFormat: nothing is touched |
 
@@ -66,7 +68,9 @@ class Recovered:
         self.pages: dict[int, list[StoredPage]] = {}  # by queue id, in order
         self.useless: list[str] = []  # files that nothing needs
         self.torn: list[tuple[str, int]] = []  # (segment, where to cut)
+        self.holes: list[tuple[str, int, int, int]] = []  # (segment, offset, end, group) to fill
         self.damage: list[Damage] = []
+        self.short: list[tuple[int, int, int]] = []  # (page file, queue id, bytes): damaged so
         self.quarantine: list[tuple[str, int, int]] = []  # (file, offset, end) to set aside
         self.last_group = 0
         self.is_clean = True
@@ -110,7 +114,11 @@ class Recovery:
         self._addresses: Final = Addresses()
         self.found = Recovered()
         self._known: dict[int, RecoveredQueue] = {}  # queues before the snapshot being read
+        self._ids: dict[tuple[str, str], int] = {}  # of queues, by vhost and name
         self._files_of: dict[int, list[PageFile]] = {}
+        self._told: dict[int, tuple[int, int]] = {}  # page files of the journal: (queue id, bytes)
+        self._ends: dict[int, int] = {}  # the bytes of page files that are there, and good
+        self._oldest = 0  # the first segment that is needed, as the journal says
         self._segment = 0
 
     def read(self) -> Recovered:
@@ -134,6 +142,9 @@ class Recovery:
                     self.found.segments.append((gone, 0))
             previous = number
             self._read_segment(number, number == numbers[-1])
+        if numbers and numbers[0] > self._oldest > 0:
+            why = "missing: its messages and definitions are lost"
+            self._damaged(Damage(segment_name(self._oldest), 0, why))
 
     def _damaged(self, damage: Damage) -> None:
         self.found.damage.append(damage)
@@ -156,7 +167,12 @@ class Recovery:
             self.found.useless.append(name)  # its creation was cut short
             return
         for start, end in scan.bad:
-            self._set_aside(Damage(name, start, "damaged"), end)
+            torn_group = _torn_group(scan, start) if is_last else 0
+            if torn_group:
+                self.found.is_clean = False
+                self.found.holes.append((name, start, end, torn_group))
+            else:
+                self._set_aside(Damage(name, start, "damaged"), end)
         if scan.torn:
             self.found.is_clean = False
             if not is_last:
@@ -209,9 +225,14 @@ class Recovery:
             file = self.found.files.get(number)
             if file is not None:
                 _settle(file, first, last)
+        elif kind in (records.PAGE_FILE, records.PAGE_FILE_GONE, records.OLDEST_SEGMENT):
+            self._replay_told(kind, *records.decode_range(data[start:end]))
+            return  # this may come behind CLEAN
         elif kind == records.REDELIVERED:
             queue_id, first, last = records.decode_range(data[start:end])
             self.found.redelivered.setdefault(queue_id, []).append((first, last))
+        elif kind == records.UNFINISHED:
+            pass
         elif kind == records.SNAPSHOT:
             self._begin_snapshot()
         elif kind == records.SNAPSHOT_END:
@@ -223,6 +244,15 @@ class Recovery:
             raise Corrupt(f"a record of unknown kind {kind}")
         if kind != records.REDELIVERED:
             self.found.is_clean = False
+
+    def _replay_told(self, kind: int, number: int, queue_id: int, size: int) -> None:
+        if kind == records.OLDEST_SEGMENT:
+            self._oldest = number
+        elif kind == records.PAGE_FILE:
+            self._told[number] = (queue_id, size)
+            self.found.last_file = max(self.found.last_file, number)
+        else:
+            self._told.pop(number, None)
 
     def _replay_published(self, data: bytes, start: int, end: int) -> None:
         count = data[start] << 8 | data[start + 1]
@@ -265,6 +295,8 @@ class Recovery:
         self.found.queues = {}
         self.found.exchanges = {}
         self.found.bindings = {}
+        self._told = {}
+        self._ids = {}
 
     def _replay_defined(self, table: Table) -> None:
         found = self.found
@@ -295,6 +327,11 @@ class Recovery:
         queue_id = _number(table, "id")
         self.found.last_queue_id = max(self.found.last_queue_id, queue_id)
         queue = RecoveredQueue(table)
+        name = (_text(table, "vhost"), _text(table, "name"))
+        other = self._ids.get(name, queue_id)
+        if other != queue_id and self.found.queues.pop(other, None) is not None:
+            self._drop_bindings(name[0], True, name[1])  # its deletion was in a bad stretch
+        self._ids[name] = queue_id
         known = self.found.queues.get(queue_id) or self._known.get(queue_id)
         if known is not None:
             queue.entries = known.entries
@@ -331,6 +368,7 @@ class Recovery:
     def _read_page_file(self, name: str, number: int, queue_id: int) -> None:
         """Read the heads of a file's pages."""
         size = self._disk.size(name)
+        self._ends[number] = 0
         try:
             header = self._disk.read(name, 0, blocks.FILE_HEADER_BYTES)
             if len(header) < blocks.FILE_HEADER_BYTES:  # its creation was cut short
@@ -356,16 +394,17 @@ class Recovery:
                 self._set_aside(Damage(name, at, "a page head that makes no sense"), size)
                 break
             if file is None:
-                file = PageFile(number, queue_id, True, page_header.first_seq)
+                file = PageFile(number, queue_id, True, page_header.first_seq, page_header.level)
             file.last_seq = page_header.last_seq
             page = StoredPage(
-                file, at, length, page_header.persistent, 0, b"", True, page_header.priority
+                file, at, length, page_header.persistent, 0, b"", True, page_header.level
             )
             page.first_seq = page_header.first_seq
             page.last_seq = page_header.last_seq
             page.group = int.from_bytes(head[12:20], "big")
             found.append(page)
             at += length
+        self._ends[number] = at
         if file is None:
             self.found.useless.append(name)
             return
@@ -379,6 +418,7 @@ class Recovery:
     def _finish(self) -> None:
         """Bring journal and pages together, and sort out what nothing needs."""
         found = self.found
+        self._miss_pages()
         self._cut_unsafe_pages()
         for number in list(found.files):
             if found.files[number].queue_id not in found.queues:
@@ -393,6 +433,20 @@ class Recovery:
             if found.files[number].live == 0:
                 found.useless.append(found.files.pop(number).name)
         self._mark_redelivered()
+
+    def _miss_pages(self) -> None:
+        """Tell which page files are not there, or not as long as the journal says."""
+        known = {damage.name for damage in self.found.damage}
+        for number, (queue_id, size) in self._told.items():
+            end = self._ends.get(number, -1)
+            if queue_id not in self.found.queues or end >= size:
+                continue
+            self.found.short.append((number, queue_id, max(end, 0)))
+            name = pages.page_file_name(number, queue_id)
+            if end < 0:
+                self._damaged(Damage(name, 0, "missing: its messages are lost"))
+            elif name not in known:
+                self._damaged(Damage(name, end, "cut short: the messages behind are lost"))
 
     def _cut_unsafe_pages(self) -> None:
         """Leave the pages of the last group to the journal, which still has all that they hold.
@@ -429,36 +483,38 @@ class Recovery:
             queue.saw(page.last_seq)
             first = bisect_right(seqs, page.first_seq - 1)
             last = bisect_right(seqs, page.last_seq)
-            live = self._live_of(page, first < last)
+            live = self._live_of(page, queue if first < last else None)
             if live is not None:
-                for seq in seqs[first:last]:
-                    if not page.file.is_settled(seq):
-                        del queue.entries[seq]
                 kept.append(live)
                 live.file.live += live.count
         return kept
 
-    def _live_of(self, page: StoredPage, is_in_journal: bool) -> StoredPage | None:
+    def _live_of(self, page: StoredPage, queue: RecoveredQueue | None) -> StoredPage | None:
         """Return a page as it counts now, None if nothing of it does.
 
         A page of which nothing is settled is counted by its head alone; others are read, and so are
-        those whose entries the journal has too: they are left to a page only if it is good.
+        those whose entries the journal may have too, for their `queue`: they are left to a page
+        only if it is good.
         """
         file = page.file
         count = page.count
         any_settled = file.any_settled(page.first_seq, page.last_seq)
-        if any_settled or is_in_journal:
+        if any_settled or queue is not None:
             data = self._disk.read(file.name, page.offset, page.length)
             block = blocks.block_at(data, 0)
             if block is None:
                 self._damaged(Damage(file.name, page.offset, "a damaged page"))
                 file.is_damaged = True
                 return None
+            if queue is not None:
+                for seq in pages.seqs_of(block.records):
+                    if not file.is_settled(seq):
+                        queue.entries.pop(seq, None)
             if any_settled:
                 count = len(pages.decode_page(block.records, page, self._addresses, 0))
         if count == 0:
             return None
-        live = StoredPage(file, page.offset, page.length, count, 0, b"", True, page.priority)
+        live = StoredPage(file, page.offset, page.length, count, 0, b"", True, page.level)
         live.first_seq = page.first_seq
         live.last_seq = page.last_seq
         return live
@@ -500,6 +556,18 @@ def _settle(file: PageFile, first: int, last: int) -> None:
     """Settle what a file has of a range."""
     for seq in range(max(first, file.first_seq), min(last, file.last_seq) + 1):
         file.settle(seq)
+
+
+def _torn_group(scan: Scan, bad: int) -> int:
+    """Return the last group if a bad stretch may be of it, as all behind it is; else 0."""
+    last = scan.blocks[-1].group
+    before = 0
+    for block in scan.blocks:
+        if block.offset < bad:
+            before = block.group
+        elif block.group != last:
+            return 0
+    return last if last <= before + 1 else 0
 
 
 def _first_seq_of(page: StoredPage) -> int:

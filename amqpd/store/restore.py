@@ -2,12 +2,14 @@
 
 from typing import Final
 
-from amqpd.core.backlog import Backlog
 from amqpd.core.consumer import Entry
 from amqpd.core.exchange import Binding
 from amqpd.core.ports import Page
+from amqpd.core.queue import Queue
 from amqpd.core.vhost import QueueIds, VHost
+from amqpd.store import blocks
 from amqpd.store.journal import StoreJournal
+from amqpd.store.pages import StoredPage
 from amqpd.store.recovery import QUARANTINE_NAME, Recovered, RecoveredQueue, arguments_of, flag_of
 from amqpd.store.segments import segment_name
 from amqpd.store.volume import CREATE, DELETE, SYNC, SYNC_DIRECTORY, TRUNCATE, WRITE, Disk, Group
@@ -85,19 +87,31 @@ class Restorer:
             self._journal.keep(entry)
 
     def _fill(self, queue_id: int, recovered: RecoveredQueue) -> None:
-        """Put what waits into a queue, in order.
+        """Put what waits into a queue, level by level, in order."""
+        table = recovered.definition
+        vhost = self._vhosts[tables.text(table["vhost"])]
+        queue = vhost.queues[tables.text(table["name"])]
+        backlog = queue.backlog
+        entries: dict[int, list[Entry]] = {}
+        for entry in sorted(recovered.entries.values(), key=_seq_of):
+            if entry.expires_ms:
+                entry.expires_ms = max(1, entry.expires_ms - self._journal.wall_offset_ms)
+            entries.setdefault(backlog.level_of(entry.message), []).append(entry)
+        stored: dict[int, list[StoredPage]] = {}
+        for page in self._found.pages.get(queue_id, []):
+            stored.setdefault(backlog.level_of_page(page), []).append(page)
+        for level in sorted(set(entries) | set(stored)):
+            self._fill_level(queue, level, entries.get(level, []), stored.get(level, []))
+        queue.adopted()
+
+    def _fill_level(
+        self, queue: Queue, level: int, entries: list[Entry], stored: list[StoredPage]
+    ) -> None:
+        """Put what waits into a level of a queue.
 
         What lies between two pages was in memory, behind pages that had been read: it is paged out
         now, since a backlog has nothing in memory between its pages.
         """
-        table = recovered.definition
-        vhost = self._vhosts[tables.text(table["vhost"])]
-        queue = vhost.queues[tables.text(table["name"])]
-        entries = sorted(recovered.entries.values(), key=_seq_of)
-        for entry in entries:
-            if entry.expires_ms:
-                entry.expires_ms = max(1, entry.expires_ms - self._journal.wall_offset_ms)
-        stored = self._found.pages.get(queue_id, [])
         pages: list[Page] = []
         before: list[Entry] = []
         at = 0
@@ -109,13 +123,12 @@ class Restorer:
             if not pages:
                 before = between
             elif between:
-                pages.append(self._journal.page_out(queue_id, True, between))
+                pages.append(self._journal.page_out(queue.id, True, between, level))
             pages.append(page)
         if stored:
-            adopt(queue.backlog, before, pages, entries[at:])
+            queue.backlog.adopt(level, before, pages, entries[at:])
         else:
-            adopt(queue.backlog, entries, pages, [])
-        queue.adopted()
+            queue.backlog.adopt(level, entries, pages, [])
 
     def _restore_binding(self, table: Table) -> None:
         vhost = self._vhosts[tables.text(table["vhost"])]
@@ -134,12 +147,6 @@ class Restorer:
                 vhost.bind(Binding(source, key, arguments, exchange=exchange))
 
 
-def adopt(backlog: Backlog, before: list[Entry], pages: list[Page], after: list[Entry]) -> None:
-    """Fill an empty backlog."""
-    if before or pages or after:
-        backlog.adopt(before, pages, after)
-
-
 def _seq_of(entry: Entry) -> int:
     return entry.seq
 
@@ -152,6 +159,9 @@ def mend(found: Recovered, disk: Disk) -> None:
         group.add(CREATE, aside)
         group.add(WRITE, aside, 0, disk.read(name, offset, end - offset))
         group.add(SYNC, aside)
+    for name, offset, end, torn_group in found.holes:
+        group.add(WRITE, name, offset, blocks.filler(end - offset, torn_group))
+        group.add(SYNC, name)
     for name, length in found.torn:
         group.add(TRUNCATE, name, length)
         group.add(SYNC, name)

@@ -6,4 +6,5 @@
 | `ledger` | what was promised for every message and name, and what came of it |
 | `clients` | pika in threads: publishers, consumers, transactions, topology |
 | `rounds` | one directory, many crashes, and the audit in between |
+| `restart` | brokers that are restarted once in the middle of many scenarios |
 """

@@ -43,7 +43,7 @@ def test_the_number_of_a_file_that_is_gone_is_not_given_again(tmp_path: Path) ->
     found = Recovery(disk).read()
     assert found.last_file == 5 and not found.damage
     journal = restored(disk, found)
-    assert journal._file_for(1, True, 1).number == 6
+    assert journal._file_for(1, True, 1, 0).number == 6
     disk.close()
 
 

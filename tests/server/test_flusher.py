@@ -1,7 +1,7 @@
 """The sync thread: groups go one by one, and after a failure none goes any more."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -53,7 +53,7 @@ FAILED = "OSError: [Errno 5] Input/output error"
 
 
 @pytest.fixture
-def made() -> Callable[..., Flusher]:
+def made() -> Iterator[Callable[..., Flusher]]:
     """Makes flushers on a loop that does not run meanwhile."""
 
     def make(broker: GroupsBroker, disk: FailingDisk) -> Flusher:

@@ -46,6 +46,7 @@ class Swarm:
         self.lives = rng.choice((1, 2, 2, 3))
         self.steps = rng.choice((10, 30, 60)) if self.is_long else rng.choice((15, 60, 120))
         self.queues = 1 if self.is_long else rng.choice((1, 2, 4))
+        self.highest = rng.choice((0, 0, 2))  # priority of queues
         self.segment_bytes = rng.choice((20_000, 100_000, 500_000))
         self.slack_bytes = rng.choice((0, 50_000, 1_000_000))
         self.waiting_bytes_max = rng.choice((100_000, 3_000_000))
@@ -224,6 +225,8 @@ class World:
         if name in self.queues:
             return
         queue = Thing(self._next(), name, self.rng.random() < 0.85)
+        queue.highest = self.swarm.highest
+        priorities = {"x-max-priority": queue.highest} if queue.highest else {}
         self.oracle.queues[queue.number] = self.queues[name] = queue
         self.client.say(
             TOPOLOGY,
@@ -231,7 +234,7 @@ class World:
             _moves(queue, oracle.ASKED, oracle.THERE),
             queue=name,
             durable=queue.durable,
-            arguments={NUMBER: queue.number},
+            arguments={NUMBER: queue.number, **priorities},
         )
 
     def delete_queue(self) -> None:
@@ -331,15 +334,20 @@ class World:
         if self.exchanges and rng.random() < 0.4:
             exchange, key = rng.choice(list(self.exchanges)), rng.choice("ab")
         persistent = rng.random() < self.swarm.persistent
+        priority = rng.randrange(4) if self.swarm.highest else 0
         head = codec.encode_properties(
-            {"delivery_mode": 2 if persistent else 1, "message_id": f"m{self.number}"}
+            {
+                "delivery_mode": 2 if persistent else 1,
+                "priority": priority,
+                "message_id": f"m{self.number}",
+            }
         )
         if self.swarm.is_long:
             size = rng.randint(100_000, 300_000)
         else:
             size = rng.choice((0, 10, 200, 5000, rng.randrange(40_000)))
         body = b"%08d:" % self._next() + BODY[:size]
-        return Posted(body, exchange, key, persistent, head)
+        return Posted(body, exchange, key, persistent, head, priority)
 
     def _accept(self, posted: Posted) -> None:
         """Let a message come to where it is routed now."""

@@ -73,3 +73,15 @@ def test_a_format_from_the_future_is_named() -> None:
     header = HEADER[:8] + (FORMAT + 1).to_bytes(2, "big") + HEADER[10:]
     with pytest.raises(FutureFormat, match=f"f has format {FORMAT + 1}"):
         check_file_header("f", header, blocks.SEGMENT, 7)
+
+
+@pytest.mark.parametrize("size", [20, 25, 26, 1000])
+def test_a_filler_fills_any_room_that_blocks_had(size: int) -> None:
+    data = blocks.filler(size, 7)
+    block = block_at(data, 0)
+    assert len(data) == size and block is not None and block.group == 7
+
+
+@pytest.mark.parametrize("size", [0, 19, 21, 24])
+def test_there_is_no_filler_where_no_block_was(size: int) -> None:
+    assert blocks.filler(size, 7) == b""

@@ -6,7 +6,7 @@ import random
 import pytest
 from pamqp import commands
 
-from amqpd.store.blocks import FutureFormat
+from amqpd.store.blocks import FutureFormat, Scan
 from amqpd.store.pages import NAME as PAGE_NAME
 from amqpd.store.recovery import QUARANTINE_NAME, Recovery
 from amqpd.store.segments import SEGMENT_NAME
@@ -148,6 +148,44 @@ def test_any_file_may_be_missing(small_disk: SimDisk, long_disk: SimDisk) -> Non
             check(made, SMALL + LONG + LAST)
 
 
+def test_a_page_file_that_is_missing_or_cut_short_is_told(long_disk: SimDisk) -> None:
+    name = files(long_disk, PAGE_NAME)[0]
+    data = long_disk.read(name, 0, 1 << 30)
+    pages = [place for place in range(len(data)) if data[place : place + 4] == b"AMQB"]
+    cuts = {0: 0, 10: 0, pages[0]: pages[0], pages[1]: pages[1], pages[1] + 99: pages[1]}
+    for end, offset in cuts.items():
+        store = check(spoilt(long_disk, name, data[:end]), LONG + LAST)
+        assert store is not None
+        assert [(d.name, d.offset) for d in store.found.damage] == [(name, offset)]
+        assert "cut short" in store.found.damage[0].why
+    gone = long_disk.copy()
+    gone.delete(name)
+    store = check(gone, LONG + LAST)
+    assert store is not None
+    assert [str(d) for d in store.found.damage] == [
+        f"{name}, offset 0: missing: its messages are lost"
+    ]
+    assert not Recovery(gone).read().damage, "told once"
+
+
+def test_a_page_file_that_went_with_its_messages_is_not_missed(long_disk: SimDisk) -> None:
+    store = Store(long_disk.copy())
+    assert len(store.drain("q")) == 24
+    store.flush()
+    assert not files(store.disk, PAGE_NAME)
+    assert not Recovery(store.disk).read().damage
+
+
+def test_the_oldest_segment_is_missed(small_disk: SimDisk) -> None:
+    disk = small_disk.copy()
+    name = files(disk, SEGMENT_NAME)[0]
+    disk.delete(name)
+    store = check(disk, SMALL)
+    assert store is not None
+    (damage,) = store.found.damage
+    assert (damage.name, damage.offset) == (name, 0) and "missing" in damage.why
+
+
 def test_any_file_may_be_empty(small_disk: SimDisk, long_disk: SimDisk) -> None:
     for disk in (small_disk, long_disk):
         for name in disk.names():
@@ -167,6 +205,55 @@ def test_damage_says_where_and_is_set_aside(small_disk: SimDisk) -> None:
     assert [n for n in disk.names() if n.startswith(QUARANTINE_NAME)] == [
         f"{QUARANTINE_NAME}{name}-{damage.offset}"
     ]
+
+
+def test_a_hole_in_the_last_group_is_a_torn_write_and_is_filled() -> None:
+    """A disk may write the end of a group before its beginning."""
+    store = Store()
+    store.declare("q")
+    store.publish("q", b"1")
+    store.flush()
+    store.publish("q", *[b"2%03d" % number + BODY[:3000] for number in range(40)])
+    store.flush()
+    disk = store.disk
+    (name,) = files(disk, SEGMENT_NAME)
+    data = bytearray(disk.read(name, 0, 1 << 30))
+    scan = Scan(bytes(data))
+    first, second, *_ = [block for block in scan.blocks if block.group == scan.blocks[-1].group]
+    data[first.offset : second.end - 100] = bytes(second.end - 100 - first.offset)
+    torn = spoilt(disk, name, bytes(data))
+    store = Store(torn)
+    assert not store.found.damage and not store.found.is_clean
+    found = store.drain("q")
+    assert found[0] == b"1" and 1 < len(found) < 41
+    assert len(Scan(torn.read(name, 0, 1 << 30)).bad) == 0
+    assert not Recovery(torn).read().damage
+
+
+def test_a_queue_that_was_made_again_has_one_definition() -> None:
+    """Also where the deletion of the former one is lost in a bad stretch."""
+    store = Store()
+    store.declare("q")
+    store.publish("q", b"old")
+    store.flush()
+    store.client.say(1, commands.Queue.Delete, lambda method: None, queue="q")
+    store.flush()
+    place = [block for block in Scan(whole(store)).blocks if block.records][-1].offset
+    store.declare("q")
+    store.publish("q", b"new")
+    store.flush()
+    data = bytearray(whole(store))
+    data[place + 30] ^= 1
+    (name,) = files(store.disk, SEGMENT_NAME)
+    store = Store(spoilt(store.disk, name, bytes(data)))
+    assert [damage.offset for damage in store.found.damage] == [place]
+    assert store.drain("q") == [b"new"]
+
+
+def whole(store: Store) -> bytes:
+    """The only segment of a store."""
+    (name,) = files(store.disk, SEGMENT_NAME)
+    return store.disk.read(name, 0, 1 << 30)
 
 
 def test_damage_in_one_queue_does_not_stop_the_others(long_disk: SimDisk) -> None:
