@@ -1,6 +1,7 @@
 """The sync thread: one group of the journal is written and synced while the next one gathers.
 
-The loop never waits for the disk. A group's end comes back to the loop as a call; a write or sync
+The loop never waits for the disk. A group that no client waits for (acks, mostly) is not hurried: it
+gathers for a moment, so that a confirm does not wait for the sync of an ack before it. A group's end comes back to the loop as a call; a write or sync
 that fails is final: the page cache may have dropped what it could not write, so trying again would
 prove nothing (RabbitMQ and PostgreSQL learnt that the hard way).
 """
@@ -13,6 +14,9 @@ from typing import Final
 
 from amqpd.broker import Broker
 from amqpd.store.volume import Disk, Group
+
+GATHER_S: Final = 0.005  # for so long, what nobody waits for
+GATHER_BYTES: Final = 65536  # and so much of it, at most
 
 
 class Flusher:
@@ -37,12 +41,25 @@ class Flusher:
         self._groups: Final[SimpleQueue[Group | None]] = SimpleQueue()
         self._is_busy = False
         self._has_failed = False
+        self._later: asyncio.TimerHandle | None = None  # what nobody waits for is sent then
         self._why = ""  # what failed, as soon as the thread knows it
         self._thread: Final = threading.Thread(target=self._work, name="amqpd-sync", daemon=True)
         self._thread.start()
 
     def kick(self) -> None:
-        """Send off what has gathered, unless a group is under way."""
+        """Send off what has gathered, unless a group is under way; at once if a client waits."""
+        if self._is_busy or self._has_failed:
+            return
+        broker = self._broker
+        if broker.is_sync_awaited or broker.unsynced_bytes >= GATHER_BYTES:
+            self._send()
+        elif self._later is None:  # cheaper than to ask whether there is anything
+            self._later = self._loop.call_later(GATHER_S, self._send)
+
+    def _send(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
         if self._is_busy or self._has_failed:
             return
         group = self._broker.take_group()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from amqpd.server.flusher import Flusher
+from amqpd.server.flusher import GATHER_BYTES, GATHER_S, Flusher
 from amqpd.store.volume import SYNC, Disk, Group
 
 
@@ -30,6 +30,8 @@ class GroupsBroker:
     def __init__(self, groups: int) -> None:
         self.left = groups
         self.told: list[str] = []
+        self.is_sync_awaited = True
+        self.unsynced_bytes = 0
 
     def take_group(self) -> Group | None:
         """The next group, of one step."""
@@ -98,4 +100,39 @@ def test_a_failure_in_the_last_groups_is_told(made: Callable[..., Flusher]) -> N
     flusher.kick()
     with pytest.raises(OSError, match="Input/output error"):
         flusher.stop()
+    assert disk.syncs == 2
+
+
+def test_what_nobody_waits_for_gathers_until_somebody_does(made: Callable[..., Flusher]) -> None:
+    broker, disk = GroupsBroker(1), FailingDisk(1)
+    broker.is_sync_awaited = False
+    flusher = made(broker, disk)
+    flusher.kick()
+    assert broker.left == 1
+    broker.is_sync_awaited = True
+    flusher.kick()
+    assert broker.left == 0
+    flusher.stop()
+    assert disk.syncs == 1
+
+
+def test_what_nobody_waits_for_is_sent_when_it_is_much(made: Callable[..., Flusher]) -> None:
+    broker = GroupsBroker(1)
+    broker.is_sync_awaited = False
+    broker.unsynced_bytes = GATHER_BYTES
+    flusher = made(broker, FailingDisk(1))
+    flusher.kick()
+    assert broker.left == 0
+    flusher.stop()
+
+
+def test_what_nobody_waits_for_is_sent_after_a_moment(made: Callable[..., Flusher]) -> None:
+    broker, disk = GroupsBroker(2), FailingDisk(2)
+    broker.is_sync_awaited = False
+    flusher = made(broker, disk)
+    flusher.kick()
+    flusher._loop.call_later(2 * GATHER_S, flusher._loop.stop)
+    flusher._loop.run_forever()
+    assert broker.left < 2
+    flusher.stop()
     assert disk.syncs == 2
