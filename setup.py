@@ -22,6 +22,7 @@ from setuptools.command.build_ext import build_ext
 ROWS = (
     "amqpd/errors.py",
     "amqpd/limits.py",
+    "amqpd/profile.py",
     "amqpd/wire/**/*.py",
     "amqpd/protocol/**/*.py",
     "amqpd/core/**/*.py",

@@ -19,6 +19,7 @@ from amqpd.core.consumer import Entry
 from amqpd.core.ports import Entropy, Journal, Log
 from amqpd.core.vhost import QueueIds, VHost
 from amqpd.limits import Limits
+from amqpd.profile import V3_13, Profile
 from amqpd.protocol import connection as states
 from amqpd.session.channel import Channel
 from amqpd.session.connection import Connection
@@ -51,7 +52,9 @@ class Broker:
         now_ms: int,
         log: Log | None = None,
         wall_ms: int = 0,
+        profile: Profile = V3_13,
     ) -> None:
+        self.profile: Final = profile
         self.limits: Final = limits
         self.users: Final = users
         self._journal: Final = journal
@@ -200,7 +203,7 @@ class Broker:
         vhost = self.vhosts.get(name)
         if vhost is None:
             vhost = self.vhosts[name] = VHost(
-                name, self._journal, self._queue_ids, self._context.timers
+                name, self._journal, self._queue_ids, self._context.timers, self.profile
             )
         return vhost
 

@@ -17,6 +17,7 @@ PACKAGE = ROOT / "amqpd"
 ROWS = {
     "errors": 0,
     "limits": 0,
+    "profile": 0,
     "wire": 1,
     "protocol": 2,
     "core": 2,

@@ -11,6 +11,7 @@ from mypy_extensions import i64
 
 from amqpd.core.consumer import Consumer, Entry
 from amqpd.core.queue import Queue
+from amqpd.session.counting import counted
 from amqpd.session.delivering import DeliveringChannel
 from amqpd.wire import methods
 from amqpd.wire.frames import write_content, write_recut
@@ -69,7 +70,12 @@ class Subscription(Consumer):
         out = channel.out()
         out.write(self._head)
         write_i64_be(out, tag)
-        out.append(1 if entry.redelivered else 0)
+        if entry.redelivered:
+            out.append(1)
+            if entry.counts:
+                message = counted(entry, self.queue.profile)
+        else:
+            out.append(0)
         out.write(address)
         link = channel.link
         if link.frame_max == 0 or message.frame_bytes <= link.frame_max:

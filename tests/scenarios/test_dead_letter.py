@@ -280,6 +280,18 @@ def test_expiration_is_taken_out(channel: Channel, grave: Cemetery, queue: str) 
     assert deaths(dead)[0]["original-expiration"] == "100000"
 
 
+@pytest.mark.parametrize("spelled", ["007", "+100000", "0100000"])
+def test_the_expiration_is_kept_as_it_was_spelled(
+    peer: Any, channel: Channel, grave: Cemetery, queue: str, spelled: str
+) -> None:
+    channel.publish("", queue, b"1", expiration=spelled)
+    if int(spelled) > 1000:
+        reject(channel, queue)
+    else:
+        let_pass(peer, channel, int(spelled) + 1)
+    assert deaths(grave.channel.delivery())[0]["original-expiration"] == spelled
+
+
 def test_everything_else_stays(channel: Channel, grave: Cemetery, queue: str) -> None:
     kept: dict[str, Any] = {
         "content_type": "a",
