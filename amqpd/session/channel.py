@@ -342,6 +342,10 @@ class Channel(DeliveringChannel):
         if consumer.queue.name == self.reply_queue:
             self.reply_queue = ""
 
+    def subscriptions_of(self, queue: Queue) -> list[Subscription]:
+        """This channel's own consumers of a queue."""
+        return [one for one in self.consumers.values() if one.queue is queue]
+
     def delete_queue(self, queue: Queue) -> tuple[int, int]:
         """Delete a queue. Returns (ready messages lost, journal position)."""
         return self.vhost.delete_queue(queue)
