@@ -139,6 +139,7 @@ class Settings:
     waiting_bytes: int = 128 * MIB  # of ready messages in memory, above which long queues page
     vhosts: tuple[str, ...] = ("/",)
     users: tuple[UserSetting, ...] = (GUEST,)
+    definitions: str = ""  # a file of RabbitMQ's definitions, or a folder of them
     limits: Limits = field(default_factory=Limits)
     watermark: WatermarkSettings = field(default_factory=WatermarkSettings)
     log: LogSettings = field(default_factory=LogSettings)
