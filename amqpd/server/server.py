@@ -149,7 +149,16 @@ class Server:
                 _add_user(users, user)
             except ValueError as error:
                 raise StartupError(f"user '{user.name}': {error}") from None
-        broker = Broker(settings.limits, users, journal, entropy, now_ms(), self.log, wall_ms())
+        broker = Broker(
+            settings.limits,
+            users,
+            journal,
+            entropy,
+            now_ms(),
+            self.log,
+            wall_ms(),
+            settings.profile,
+        )
         for vhost in settings.vhosts:
             broker.add_vhost(vhost)
         return broker

@@ -114,6 +114,10 @@ class Subscription(Consumer):
         """See Consumer: the queue is gone; tell clients that want to know (RabbitMQ: cancel)."""
         self.is_active = False
         self.channel.forget(self.tag)
+        self.tell_cancelled()
+
+    def tell_cancelled(self) -> None:
+        """Tell the client, if it wants to know, that nothing more will come."""
         if self.channel.link.notifies_cancel:
             tag = methods.encode_shortstr(self.tag)
             self.channel.send(b"\x00\x3c\x00\x1e" + tag + b"\x01")
