@@ -272,6 +272,16 @@ class Broker:
         if self._checkpoint is not None:
             self._checkpoint.step()
 
+    @property
+    def unsynced_bytes(self) -> int:
+        """How much has been appended to the journal that is not safe yet."""
+        return self._store.unsynced_bytes if self._store is not None else 0
+
+    @property
+    def is_sync_awaited(self) -> bool:
+        """Whether a client waits for the next group of the journal."""
+        return self._context.settlement.is_waiting
+
     def take_group(self) -> Group | None:
         """Return what is to be written to the disk next, None if there is nothing.
 
