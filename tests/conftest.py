@@ -108,7 +108,7 @@ def make_peer(request: pytest.FixtureRequest, limits: Any, profile: Any) -> Call
     if distance == "memory":
         from tests.peers.memory import MemoryPeer
 
-        return lambda: MemoryPeer(limits, profile)
+        return lambda: MemoryPeer(limits, profile=profile)
     from tests.peers.sim import SimPeer
 
     return lambda: SimPeer(int(distance.removeprefix(SEED)), limits, profile)

@@ -103,7 +103,7 @@ class MemoryPeer(Peer):
     oracle = Oracle(is_rabbitmq=False, version=(3, 13))
 
     def __init__(
-        self, limits: Limits | None = None, profile: Profile | None = None, seed: int = 0
+        self, limits: Limits | None = None, seed: int = 0, profile: Profile | None = None
     ) -> None:
         super().__init__()
         profile = profile or V3_13

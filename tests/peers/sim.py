@@ -31,7 +31,7 @@ class SimPeer(MemoryPeer):
     def __init__(
         self, seed: int, limits: Limits | None = None, profile: Profile | None = None
     ) -> None:
-        super().__init__(limits, profile, seed)
+        super().__init__(limits, seed, profile)
         self._random = random.Random(seed)
 
     def _new_link(self, connection: BrokerConnection) -> SimLink:
