@@ -119,7 +119,7 @@ def renamed(message: Message, headers: Table, address: Address) -> Message:
     content, header_bytes = message.content, message.header_bytes
     if properties.flags_of(content) & properties.EXPIRATION:
         content, header_bytes = properties.without(content, properties.EXPIRATION, header_bytes)
-    encoded = tables.encode_table(headers)
+    encoded = tables.encode_table({name: headers[name] for name in sorted(headers)})
     content, header_bytes = properties.with_value(
         content, properties.HEADERS, encoded, header_bytes
     )

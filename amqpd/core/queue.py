@@ -156,12 +156,12 @@ class Queue:
             if consumer is not None:
                 self._hand(consumer, entry)
                 return
-        if ttl_ms == 0:
-            self._leave(entry, EXPIRED)
-            return
         self.backlog.push(entry)
         self._keep_limits()
-        self._watch_expiry()
+        if ttl_ms == 0:  # gone at once if it is the next one; behind others it waits, as they do
+            self.drop_expired()
+        else:
+            self._watch_expiry()
 
     def adopted(self) -> None:
         """Look after what recovery has put into the backlog."""

@@ -426,13 +426,12 @@ class VHost(Undertaker):
 
         Else one could take the seq that was journaled for the message in the next of the queues.
         """
-        queues = self._takers(queues, message)
         if len(queues) < 2 or self._is_burying:
-            return self._place_by_type(queues, message)
+            return self._place_by_type(self._takers(queues, message), message)
         self._journal.begin()
         self._is_burying = True
         try:
-            position = self._place_by_type(queues, message)
+            position = self._place_by_type(self._takers(queues, message), message)
         finally:
             self._is_burying = False
             self._bury_all()
@@ -503,6 +502,8 @@ class VHost(Undertaker):
             headers, message, queue.name, reason, wall_s, keys, trusts
         )
         key = rules.dead_letter_key
+        if key is not None and "CC" in headers:
+            del headers["CC"]
         found, _ = self.route(target, keys if key is None else [key], headers)
         found = [to for to in found if not deadletter.is_cycle(history, reason, to.name)]
         if not found:

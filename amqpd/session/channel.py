@@ -369,12 +369,16 @@ class Channel(DeliveringChannel):
             self.unacked.take(entry.tag)
             if consumer.is_active:
                 self._withdraw(consumer)
-                consumer.tell_cancelled()
+                consumer.tell()
                 queues.append(consumer.queue)
         self.requeue(entries, LOST)
         for queue in queues:
             queue.activate()
         self.link.mark_dirty()
+
+    def subscriptions_of(self, queue: Queue) -> list[Subscription]:
+        """This channel's own consumers of a queue."""
+        return [one for one in self.consumers.values() if one.queue is queue]
 
     def delete_queue(self, queue: Queue) -> tuple[int, int]:
         """Delete a queue. Returns (ready messages lost, journal position)."""

@@ -52,10 +52,10 @@ def on_basic_consume(channel: Channel, method: base.Frame, arguments: Table) -> 
     if method.queue == reply_to.PSEUDO_QUEUE:
         reply_to.consume(channel, method)
         return
+    if method.consumer_tag in channel.consumers:
+        raise errors.consumer_tag_in_use(method.consumer_tag)
     queue = _queue_to_read(channel, method.queue)
     tag = method.consumer_tag or channel.link.context.random_name("amq.ctag-")
-    if tag in channel.consumers:
-        raise errors.consumer_tag_in_use(tag)
     maximum = channel.link.context.limits.consumer_max_per_channel
     if maximum and len(channel.consumers) >= maximum:
         raise errors.too_many_consumers(maximum)

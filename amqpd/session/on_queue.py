@@ -10,6 +10,7 @@ from amqpd.core.queue import Queue
 from amqpd.session import reply_to
 from amqpd.session.channel import Channel
 from amqpd.session.on_exchange import clean
+from amqpd.session.subscription import Subscription
 from amqpd.wire import methods
 from amqpd.wire.tables import Table
 
@@ -153,6 +154,7 @@ def on_queue_delete(channel: Channel, method: base.Frame, arguments: Table) -> N
     channel.require(CONFIGURE, "queue", name)
     vhost, link = channel.vhost, channel.link
     count = 0
+    own: list[Subscription] = []
     if name in vhost.queues:
         queue = vhost.queue(name, link.id)
         if type_of(queue.arguments) != CLASSIC:
@@ -163,9 +165,14 @@ def on_queue_delete(channel: Channel, method: base.Frame, arguments: Table) -> N
             raise errors.not_empty(name, vhost.name)
         if method.if_unused and queue.consumers:
             raise errors.in_use("queue", name, vhost.name)
+        own = channel.subscriptions_of(queue)
+        for subscription in own:
+            subscription.is_told_later = True
         count, position = channel.delete_queue(queue)
         channel.hold(position)
     else:
         channel.hold(link.context.journal.position)  # its deletion may not be safe yet
     if not method.nowait:
         channel.send(methods.encode(commands.Queue.DeleteOk(message_count=count)))
+    for subscription in own:
+        subscription.tell()

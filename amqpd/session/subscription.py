@@ -40,6 +40,7 @@ class Subscription(Consumer):
         self.queue: Final = queue
         self.arguments: Final[Table] = arguments or {}
         self.is_active = True
+        self.is_told_later = False  # its own channel deletes the queue: first comes the -ok
         self._head = b""  # deliver frame up to the tag, for addresses of _head_for bytes
         self._head_for: i64 = -1
 
@@ -114,10 +115,11 @@ class Subscription(Consumer):
         """See Consumer: the queue is gone; tell clients that want to know (RabbitMQ: cancel)."""
         self.is_active = False
         self.channel.forget(self.tag)
-        self.tell_cancelled()
+        if not self.is_told_later:
+            self.tell()
 
-    def tell_cancelled(self) -> None:
-        """Tell the client, if it wants to know, that nothing more will come."""
+    def tell(self) -> None:
+        """Say that nothing more will come, if the client wants to know."""
         if self.channel.link.notifies_cancel:
             tag = methods.encode_shortstr(self.tag)
             self.channel.send(b"\x00\x3c\x00\x1e" + tag + b"\x01")
