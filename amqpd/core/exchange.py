@@ -9,6 +9,7 @@ from typing import Final
 
 from mypy_extensions import mypyc_attr
 
+from amqpd.core.policy import Policy
 from amqpd.core.ports import NO_POSITION
 from amqpd.core.queue import Queue
 from amqpd.wire import tables
@@ -22,7 +23,8 @@ Identity = tuple[bool, str, str, bytes]
 class Exchange:
     """An exchange of one vhost (spec 1.6; RabbitMQ: exchanges).
 
-    `alternate` names the exchange that gets what this one cannot route (None = none given);
+    `alternate` names the exchange that gets what this one cannot route (None = none given), by an
+    argument or, if there is none, by `policy`;
     `position` is that of its declaration in the journal.
     """
 
@@ -46,7 +48,8 @@ class Exchange:
         self.internal: Final = internal
         self.arguments: Final = arguments
         alternate = arguments.get("alternate-exchange")
-        self.alternate: Final = tables.text(alternate) if alternate is not None else None
+        self.alternate = tables.text(alternate) if alternate is not None else None
+        self.policy: Policy | None = None
         self.bindings: dict[Identity, Binding] = {}
         self.position = NO_POSITION
         self.is_deleted = False

@@ -145,6 +145,13 @@ class Journal:
         """Append that such a binding is gone. Returns the position."""
         raise NotImplementedError
 
+    def fact_changed(self, fact: Table, gone: bool) -> int:
+        """Append that a fact (see `facts`) is so, or that it is gone. Returns the position.
+
+        Not all journals need to know.
+        """
+        return self.position
+
 
 class MemoryJournal(Journal):
     """A journal that keeps nothing: for a broker without a store.
@@ -199,5 +206,9 @@ class MemoryJournal(Journal):
     def unbound(
         self, vhost: str, source: str, to_queue: bool, destination: str, key: str, arguments: Table
     ) -> int:
+        """See Journal."""
+        return self._append()
+
+    def fact_changed(self, fact: Table, gone: bool) -> int:
         """See Journal."""
         return self._append()

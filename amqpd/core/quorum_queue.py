@@ -188,8 +188,14 @@ class QuorumQueue(Queue):
         One that has no way says nothing of the next, but a full queue does.
         """
         unplaced = self._waiting().unplaced
+        rules = self.rules
+        assert rules is not None
         for seq in list(unplaced):
             entry, reason = unplaced[seq]
+            if not rules.at_least_once:  # policies have changed
+                del unplaced[seq]
+                super()._leave(entry, reason)
+                continue
             outcome = self._place(entry, reason)
             if outcome == PLACED:
                 del unplaced[seq]

@@ -15,7 +15,9 @@ from amqpd.core import deadletter
 from amqpd.core.arguments import ArgumentRules, check_equal
 from amqpd.core.exchange import Binding, Exchange, Identity, identity_of
 from amqpd.core.exchange_types import TYPES, make_exchange
+from amqpd.core.governing import govern_exchange, govern_queue
 from amqpd.core.message import Message, make_address
+from amqpd.core.policy import Policies
 from amqpd.core.ports import NO_POSITION, Journal
 from amqpd.core.queue import FULL, NO_WAY, PLACED, Queue, Undertaker
 from amqpd.core.queue_types import check_new, make_queue
@@ -73,6 +75,11 @@ class VHost(Undertaker):
         self.queues: dict[str, Queue] = {}
         self.generation = 1
         self._queue_ids: Final = queue_ids
+        self.metadata: dict[str, object] = {}  # description, tags, default_queue_type
+        self.policies: Final = Policies()
+        self.connection_max = -1  # -1: no limit, as in RabbitMQ's vhost limits
+        self.queue_max = -1
+        self.connection_count = 0
         self._leading_to: dict[Destination, dict[tuple[str, Identity], Binding]] = {}
         for exchange, kind, internal in PREDECLARED:
             self.exchanges[exchange] = make_exchange(
@@ -142,6 +149,7 @@ class VHost(Undertaker):
             arguments=arguments,
         )
         self.generation += 1
+        govern_exchange(exchange, self.policies)
         if durable:
             exchange.position = self._journal.exchange_declared(
                 self.name, name, kind, auto_delete, internal, arguments
@@ -245,6 +253,7 @@ class VHost(Undertaker):
         )
         self.queues[name] = queue
         self.generation += 1
+        govern_queue(queue, self.policies)
         if queue.durable:
             queue.position = self._journal.queue_declared(
                 queue.id, self.name, name, auto_delete, arguments
@@ -286,6 +295,27 @@ class VHost(Undertaker):
         if queue.durable:
             position = self._journal.queue_deleted(queue.id)
         return count, max(position, self._drop_exchanges(unused))
+
+    def check_queue_limit(self, name: str) -> None:
+        """Raise SoftError 406 if there may not be another queue (RabbitMQ: vhost limits)."""
+        if 0 <= self.queue_max <= len(self.queues):
+            raise errors.too_many_queues(name, self.name, self.queue_max)
+
+    def empty_out(self) -> None:
+        """Delete all queues and exchanges: the vhost itself is being deleted."""
+        for queue in list(self.queues.values()):
+            self.delete_queue(queue)
+        self._drop_exchanges(list(self.exchanges.values()))
+
+    # -- policies --------------------------------------------------------------------------------
+
+    def policies_changed(self) -> None:
+        """Let changed policies count for what exists. O(queues and exchanges × policies)."""
+        for exchange in self.exchanges.values():
+            if govern_exchange(exchange, self.policies):
+                self.generation += 1
+        for queue in list(self.queues.values()):
+            govern_queue(queue, self.policies)
 
     # -- bindings --------------------------------------------------------------------------------
 
