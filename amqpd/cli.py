@@ -119,6 +119,11 @@ def program() -> None:
     metavar="FILE",
     help="RabbitMQ's definitions, imported at the start and at SIGHUP; a file or a folder.",
 )
+@click.option(
+    "--rabbitmq-version",
+    metavar="VERSION",
+    help="Which RabbitMQ to be like: 3.13, 4.0 or 4.3.  [default: 3.13]",
+)
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning, error or none.")
 @click.option("--log-format", metavar="FORM", help="plaintext (key=value) or json.")
 @click.option("--log-file", metavar="FILE", help="Log there instead of to standard output.")
@@ -214,8 +219,7 @@ def export_definitions(file: str, config: str | None, data_dir: str | None) -> N
         export_definitions as export,
     )
 
-    settings = _settings_of(config, data_dir)
-    raise SystemExit(export(settings.data_dir, file, _complain))
+    raise SystemExit(export(_settings_of(config, data_dir), file, _complain))
 
 
 @program.command("import-definitions")

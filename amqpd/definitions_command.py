@@ -16,6 +16,7 @@ from amqpd.core.ports import Entropy, Log
 from amqpd.definitions.document import EXCHANGES, QUEUES, BadDefinitions
 from amqpd.definitions.exporting import as_text, export
 from amqpd.limits import Limits
+from amqpd.profile import Profile
 from amqpd.server.clock import now_ms, wall_ms
 from amqpd.server.data import DataDirectory
 from amqpd.server.definitions_files import read_definitions
@@ -55,13 +56,16 @@ class _Notes(Log):
             self._say(" ".join([f"{event}:", *(f"{key}={value}" for key, value in fields.items())]))
 
 
-def _broker(journal: StoreJournal, log: Log) -> Broker:
+def _broker(journal: StoreJournal, log: Log, profile: Profile) -> Broker:
     entropy = _SystemEntropy()
-    return Broker(Limits(), Users(entropy), journal, entropy, now_ms(), log, wall_ms())
+    return Broker(
+        Limits(), Users(entropy), journal, entropy, now_ms(), log, wall_ms(), profile=profile
+    )
 
 
-def export_definitions(directory: str, target: str, say: Say) -> int:
+def export_definitions(settings: Settings, target: str, say: Say) -> int:
     """Write what a data directory defines to a file ("-" = standard output). Changes nothing."""
+    directory = settings.data_dir
     try:
         look = Look(directory)
         try:
@@ -70,7 +74,7 @@ def export_definitions(directory: str, target: str, say: Say) -> int:
                 queue.entries = {}
             found.pages = {}
             found.files = {}
-            broker = _broker(StoreJournal(look.disk, Log()), _Notes(say))
+            broker = _broker(StoreJournal(look.disk, Log()), _Notes(say), settings.profile)
             broker.restore(found)
         finally:
             look.close()
@@ -104,7 +108,7 @@ async def _import(settings: Settings, path: str, say: Say) -> int:
     try:
         definitions = await read_definitions(path)
         store = DataDirectory(settings, log)
-        broker = _broker(store.journal, log)
+        broker = _broker(store.journal, log, settings.profile)
 
         def prepare() -> None:
             if not broker.directory(now_ms()).is_seeded:

@@ -24,6 +24,7 @@ from amqpd.definitions import document as sections
 from amqpd.definitions.document import BadDefinitions, Document, Row, as_object
 from amqpd.directory import Directory, Host, Refused
 from amqpd.errors import AmqpError
+from amqpd.profile import V3_13, Profile
 from amqpd.wire import tables
 
 _DIGESTS: Final = {16: auth.MD5, 32: auth.SHA256, 64: auth.SHA512}
@@ -41,17 +42,20 @@ class _PaperEntropy(Entropy):
 class _Paper(Host):
     """A broker that nobody can connect to, to try an import on."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, profile: Profile) -> None:
+        self._profile: Final = profile
         self.vhosts: Final[dict[str, VHost]] = {}
         self._journal: Final = MemoryJournal()
         self._ids: Final = QueueIds()
         users = Users(_PaperEntropy())
-        self.directory: Final = Directory(self, users, self.vhosts, self._journal, Log())
+        self.directory: Final = Directory(
+            self, users, self.vhosts, self._journal, Log(), profile.mirrors
+        )
         self.directory.adopt(directory.facts)
 
     def make_vhost(self, name: str) -> VHost:
         """See Host."""
-        vhost = self.vhosts[name] = VHost(name, self._journal, self._ids)
+        vhost = self.vhosts[name] = VHost(name, self._journal, self._ids, profile=self._profile)
         return vhost
 
     def forget_vhost(self, vhost: VHost) -> None:
@@ -101,13 +105,18 @@ def _text(row: Row, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def import_all(documents: list[Document], directory: Directory, vhosts: dict[str, VHost]) -> int:
-    """Put documents into a broker, in their order. Returns the journal position.
+def import_all(
+    documents: list[Document],
+    directory: Directory,
+    vhosts: dict[str, VHost],
+    profile: Profile = V3_13,
+) -> int:
+    """Put documents into a broker of this profile, in their order. Returns the journal position.
 
     Raises BadDefinitions if anything is wrong with any of them; then nothing has changed.
     `notes` of the documents say afterwards what of them was not used.
     """
-    paper = _Paper(directory)
+    paper = _Paper(directory, profile)
     paper.copy_ends(documents, vhosts)
     for document in documents:
         count = len(document.notes)

@@ -30,7 +30,8 @@ class Definitions:
     def put_into(self, broker: Broker, log: Log) -> None:
         """Import all of it. Raises BadDefinitions, and then nothing has changed."""
         try:
-            import_all(self.documents, broker.directory(now_ms()), broker.vhosts)
+            directory = broker.directory(now_ms())
+            import_all(self.documents, directory, broker.vhosts, broker.profile)
         except BadDefinitions as error:
             raise BadDefinitions(f"definitions {self.path}: {error}") from None
         notes = [
