@@ -200,7 +200,11 @@ class Broker:
         vhost = self.vhosts.get(name)
         if vhost is None:
             vhost = self.vhosts[name] = VHost(
-                name, self._journal, self._queue_ids, self._context.timers
+                name,
+                self._journal,
+                self._queue_ids,
+                self._context.timers,
+                self._context.entropy,
             )
         return vhost
 

@@ -10,14 +10,17 @@ another client has just declared, bound or deleted may not be safe yet.
 
 from typing import Final
 
+from mypy_extensions import i64
+
 from amqpd import errors
 from amqpd.core import arguments as queue_arguments
 from amqpd.core import deadletter
-from amqpd.core.exchange import Binding, Exchange, Identity, identity_of
-from amqpd.core.exchange_types import TYPES, make_exchange
+from amqpd.core.dice import Dice
+from amqpd.core.exchange import Binding, Envelope, Exchange, Host, Identity, identity_of
+from amqpd.core.exchange_types import check_type, make_exchange
 from amqpd.core.message import Message, make_address
-from amqpd.core.ports import NO_POSITION, Journal
-from amqpd.core.queue import Queue, Undertaker
+from amqpd.core.ports import NO_POSITION, Entropy, Journal
+from amqpd.core.queue import Queue
 from amqpd.core.timers import Timers
 from amqpd.limits import ROUTE_EXCHANGES_MAX
 from amqpd.wire import tables
@@ -48,12 +51,18 @@ class QueueIds:
         return self.last
 
 
-class VHost(Undertaker):
+class VHost(Host):
     """A name space with exchanges and queues of its own (spec 1.1.3, RabbitMQ: vhosts)."""
 
     def __init__(
-        self, name: str, journal: Journal, queue_ids: QueueIds, timers: Timers | None = None
+        self,
+        name: str,
+        journal: Journal,
+        queue_ids: QueueIds,
+        timers: Timers | None = None,
+        entropy: Entropy | None = None,
     ) -> None:
+        super().__init__(Dice(entropy))
         self._timers: Final = timers or Timers()
         self.refused = False  # a queue refused the latest publish
         self._dying: list[tuple[Queue, Message, str]] = []
@@ -110,8 +119,7 @@ class VHost(Undertaker):
 
         Returns the journal position. Raises SoftError 406 or 403.
         """
-        if kind not in TYPES:
-            raise errors.unknown_exchange_type(kind)
+        check_type(kind)
         current = self.exchanges.get(name)
         if current is not None:
             self._check_equal_exchange(current, kind, durable, auto_delete, internal, arguments)
@@ -132,6 +140,7 @@ class VHost(Undertaker):
             internal=internal,
             arguments=arguments,
         )
+        exchange.installed(self)
         self.generation += 1
         if durable:
             exchange.position = self._journal.exchange_declared(
@@ -285,7 +294,7 @@ class VHost(Undertaker):
         current = source.bindings.get(identity)
         if current is not None:
             return current.position
-        source.check(binding.key, binding.arguments)
+        source.check(binding)
         source.bindings[identity] = binding
         source.add(binding)
         destination = (binding.queue is not None, binding.destination)
@@ -350,11 +359,16 @@ class VHost(Undertaker):
     # -- messages --------------------------------------------------------------------------------
 
     def route(
-        self, exchange_name: str, keys: list[str], headers: Table
+        self,
+        exchange_name: str,
+        keys: list[str],
+        headers: Table,
+        content: bytes = b"",
+        header_bytes: i64 = 0,
     ) -> tuple[list[Queue], bool]:
         """Find the queues that a message reaches, each once, in the order of the bindings.
 
-        Returns (queues, whether the headers played a part). The exchange must exist.
+        Returns (queues, whether more than the keys played a part). The exchange must exist.
         Exchange-to-exchange bindings and alternate exchanges are followed breadth first, each
         exchange once, so cycles end (RabbitMQ: e2e, alternate exchanges).
         """
@@ -365,13 +379,13 @@ class VHost(Undertaker):
                     found[key] = self.queues[key]
             return list(found.values()), False
         by_headers = False
+        envelope = Envelope(keys, headers, content, header_bytes)
         seen = {exchange_name}
         waiting = [self.exchanges[exchange_name]]
         for exchange in waiting:  # grows while it is walked
             matched: list[Binding] = []
             by_headers = by_headers or exchange.needs_headers
-            for key in keys:
-                exchange.match(key, headers, matched)
+            exchange.route(envelope, matched)
             if not matched and exchange.alternate is not None:
                 self._follow(exchange.alternate, seen, waiting)
             for binding in matched:
@@ -461,7 +475,13 @@ class VHost(Undertaker):
         wall_s = (self._timers.now_ms + self._timers.wall_offset_ms) // 1000
         history = deadletter.record_death(headers, message, queue.name, reason, wall_s, keys)
         key = rules.dead_letter_key
-        found, _ = self.route(target, keys if key is None else [key], headers)
+        found, _ = self.route(
+            target,
+            keys if key is None else [key],
+            headers,
+            message.content,
+            message.header_bytes,
+        )
         found = [to for to in found if not deadletter.is_cycle(history, reason, to.name)]
         if found:
             address = make_address(target, own_key if key is None else key)
