@@ -4,7 +4,10 @@
 #   make run      build, and start the broker in the foreground on 127.0.0.1:5672
 #   make test     ruff, mypy, style; then the suite, interpreted and compiled
 #   make check    only ruff, mypy and the style test
+#   make soak     the proofs at full length: simulated crashes, kill -9, fuzzing, 20,000 random
+#                 scripts beside RabbitMQ; some hours
 #   make bench    measure amqpd; AGAINST="amqp://..." compares it with other brokers, by turns
+#   make differential  random scripts on amqpd and an installed RabbitMQ (COUNT=200)
 #   make interop  real clients against a running broker (URL=amqp://...)
 #   make clean    remove what the others made
 #
@@ -14,6 +17,7 @@ PYTHON ?= python3
 PORT ?= 5672
 URL ?= amqp://guest:guest@127.0.0.1:$(PORT)/
 AGAINST ?=
+COUNT ?= 200
 ARGS ?=
 
 VENV := .venv
@@ -24,7 +28,7 @@ SOURCES := $(shell find amqpd -name '*.py' -o -name '*.txt' | sort)
 # What pyproject.toml lists under $(1), one requirement a line.
 requirements = $(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))$(1), sep="\n")'
 
-.PHONY: run test check bench interop clean build FORCE
+.PHONY: run test check soak bench differential interop clean build FORCE
 
 run: build
 	@exec $(BIN)/amqpd serve --bind 127.0.0.1 --port $(PORT) $(ARGS)
@@ -79,8 +83,20 @@ test: check build
 	@cp -R tests interop conf conftest.py pyproject.toml $(wildcard README.md) $(SUITE)
 	cd $(SUITE) && AMQPD_EXPECT_BUILD=compiled $(CURDIR)/$(BIN)/python -m pytest -q $(ARGS)
 
+# Each line says with which seed a failure can be replayed alone.
+soak: $(VENV)/.test build
+	$(BIN)/python -m pytest -q tests/store/test_crash.py --crash-seeds 30000
+	$(BIN)/python -m pytest -q tests/crash --crash-rounds 300
+	$(BIN)/python -m pytest -q tests/sim tests/scenarios --distance sim --sim-seeds 200
+	$(BIN)/python -m pytest -q tests/fuzz --fuzz-seconds 1800
+	$(BIN)/python -m interop differential --url amqpd --count 20000
+
 bench: build
 	@PYTHONSAFEPATH=1 $(BIN)/amqpd perf table $(foreach url,$(AGAINST),--url $(url)) $(ARGS)
+	@PYTHONSAFEPATH=1 $(BIN)/amqpd perf store
+
+differential: build
+	@$(BIN)/python -m interop differential --url amqpd --count $(COUNT) $(ARGS)
 
 interop: build
 	@$(BIN)/python -m interop install

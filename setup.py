@@ -22,12 +22,15 @@ from setuptools.command.build_ext import build_ext
 ROWS = (
     "amqpd/errors.py",
     "amqpd/limits.py",
+    "amqpd/profile.py",
     "amqpd/wire/**/*.py",
     "amqpd/protocol/**/*.py",
     "amqpd/core/**/*.py",
     "amqpd/auth.py",
     "amqpd/session/**/*.py",
     "amqpd/store/**/*.py",
+    "amqpd/directory.py",
+    "amqpd/definitions/**/*.py",
     "amqpd/broker.py",
 )
 INTERPRETED = ("amqpd/store/disk.py",)

@@ -110,6 +110,15 @@ def queue_locked(name: str, vhost: str) -> SoftError:
     )
 
 
+def no_get_of_single_active(name: str, vhost: str) -> SoftError:
+    """basic.get of a quorum queue with a single active consumer."""
+    return SoftError(
+        RESOURCE_LOCKED,
+        f"cannot obtain access to locked queue '{name}' in vhost '{vhost}'. basic.get operations"
+        " are not supported by quorum queues with single active consumer",
+    )
+
+
 def access_denied(verb: str, kind: str, name: str, vhost: str, user: str) -> SoftError:
     """A permission is missing; `verb` is configure, write or read, `kind` queue or exchange."""
     return SoftError(
@@ -204,11 +213,53 @@ def invalid_queue_argument_type(type_name: str, argument: str, name: str, vhost:
     )
 
 
+def too_many_queues(name: str, vhost: str, maximum: int) -> SoftError:
+    """A queue more than the vhost's limit allows."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        f"cannot declare queue '{name}': queue limit in vhost '{vhost}' ({maximum}) is reached",
+    )
+
+
 def invalid_argument(argument: str, name: str, vhost: str, reason: str) -> SoftError:
     """A queue or consumer argument with a bad value; `reason` is an Erlang term."""
     return SoftError(
         PRECONDITION_FAILED,
         f"invalid arg '{argument}' for queue '{name}' in vhost '{vhost}': {reason}",
+    )
+
+
+def argument_of_other_type(argument: str, name: str, vhost: str, queue_type: str) -> SoftError:
+    """An argument that queues or consumers of another type know, but not of this one."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        f"invalid arg '{argument}' for queue '{name}' in vhost '{vhost}'"
+        f" of queue type rabbit_{queue_type}_queue",
+    )
+
+
+def invalid_property(flag: str, name: str, vhost: str) -> SoftError:
+    """A declare asks for what queues of its type cannot be: 'auto-delete' and the like."""
+    return SoftError(
+        PRECONDITION_FAILED, f"invalid property '{flag}' for queue '{name}' in vhost '{vhost}'"
+    )
+
+
+def server_named(queue_type: str) -> SoftError:
+    """Queues of this type must be named by the client."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        f"Cannot declare a server-named queue for type rabbit_{queue_type}_queue",
+    )
+
+
+def delivery_timeout(channel: int, timeout_ms: int) -> SoftError:
+    """A delivery has not been acknowledged in time (RabbitMQ: delivery acknowledgement timeout)."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        f"delivery acknowledgement on channel {channel} timed out. Timeout value used:"
+        f" {timeout_ms} ms. This timeout value can be configured, see consumers doc guide to"
+        " learn more",
     )
 
 
@@ -351,6 +402,40 @@ def not_implemented(explanation: str) -> HardError:
     return HardError(NOT_IMPLEMENTED, explanation)
 
 
+def no_streams(name: str, vhost: str) -> HardError:
+    """Deviation: a queue of a type that RabbitMQ has and this broker does not."""
+    return not_implemented(
+        f"queue '{name}' in vhost '{vhost}' is of type 'stream', which this broker does not have"
+    )
+
+
+def no_global_qos(name: str, vhost: str) -> HardError:
+    """A consumer of a quorum queue on a channel with a limit that its consumers share."""
+    return not_implemented(f"queue '{name}' in vhost '{vhost}' does not support global qos")
+
+
+def conditional_delete(flag: str, name: str, vhost: str) -> HardError:
+    """A delete of a quorum queue with a condition; `flag` is if-unused or if-empty."""
+    return not_implemented(
+        f"cannot delete queue '{name}' in vhost '{vhost}'. queue.delete operations with {flag}"
+        " flag set are not supported by quorum queues"
+    )
+
+
+def deprecated(feature: str) -> HardError:
+    """A feature that newer versions of RabbitMQ forbid unless the configuration permits it."""
+    return HardError(
+        INTERNAL_ERROR,
+        f"Feature `{feature}` is deprecated.\n"
+        "By default, this feature is not permitted anymore.\n"
+        "The feature will be removed from a future major RabbitMQ version, regardless of the"
+        " configuration; actual version to be determined.\n"
+        "To continue using this feature when it is not permitted by default, set the following"
+        " parameter in your configuration:\n"
+        f'    "deprecated_features.permit.{feature} = true"',
+    )
+
+
 def consumer_tag_in_use(tag: str) -> HardError:
     """A consumer tag used twice on a channel."""
     return HardError(NOT_ALLOWED, f"attempt to reuse consumer tag '{tag}'")
@@ -437,6 +522,16 @@ def stumbled() -> HardError:
 def shutdown_text() -> str:
     """The reply text that every client gets when the broker stops."""
     return "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'"
+
+
+def vhost_deleted_text(name: str) -> str:
+    """The reply text that the clients of a vhost get when it is deleted."""
+    return f"CONNECTION_FORCED - vhost '{name}' is deleted"
+
+
+def user_deleted_text(name: str) -> str:
+    """The reply text that the clients of a user get who is deleted."""
+    return f"CONNECTION_FORCED - user '{name}' is deleted"
 
 
 def octets(data: bytes) -> str:

@@ -18,6 +18,7 @@ from typing import Final
 
 from interop import manifest, report, runner
 from interop.address import Address, parse
+from interop.differential import command as differential
 from interop.install import NotInstalled, install
 from interop.manifest import BadManifest, Client
 from interop.probe import NoBroker, probe
@@ -25,6 +26,8 @@ from interop.results import Answer, Column, Matrix
 from interop.scenarios import Scenario, select
 
 DEFAULT_URL: Final = "amqp://guest:guest@127.0.0.1:5672/"
+# Commands with options of their own.
+OTHERS: Final = {"differential": differential.main}
 GREEN: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
@@ -33,6 +36,8 @@ INTERRUPTED: Final = 130
 
 def main(words: Sequence[str], clients_folder: Path = manifest.CLIENTS) -> int:
     """Run the command line `words` with the clients in a folder; returns the exit code."""
+    if words and words[0] in OTHERS:
+        return OTHERS[words[0]](words[1:])
     options = _parser().parse_args(words)
     try:
         names = [*options.names, *options.client]

@@ -31,6 +31,12 @@ LOCKED = (
 CATALOGUE: list[tuple[AmqpError, type[AmqpError], int, str]] = [
     (errors.no_queue("Q", "V"), SoftError, 404, "no queue 'Q' in vhost 'V'"),
     (errors.no_exchange("X", "V"), SoftError, 404, "no exchange 'X' in vhost 'V'"),
+    (
+        errors.too_many_queues("Q", "V", 3),
+        SoftError,
+        406,
+        "cannot declare queue 'Q': queue limit in vhost 'V' (3) is reached",
+    ),
     (errors.no_last_queue(), SoftError, 404, "no previously declared queue"),
     (errors.queue_locked("Q", "V"), SoftError, 405, LOCKED),
     (
@@ -197,6 +203,67 @@ CATALOGUE: list[tuple[AmqpError, type[AmqpError], int, str]] = [
     (errors.unimplemented_method(), HardError, 503, "unimplemented method"),
     (errors.not_implemented("immediate=true"), HardError, 540, "immediate=true"),
     (
+        errors.argument_of_other_type("x-max-priority", "Q", "V", "quorum"),
+        SoftError,
+        406,
+        "invalid arg 'x-max-priority' for queue 'Q' in vhost 'V' of queue type rabbit_quorum_queue",
+    ),
+    (
+        errors.invalid_property("non-durable", "Q", "V"),
+        SoftError,
+        406,
+        "invalid property 'non-durable' for queue 'Q' in vhost 'V'",
+    ),
+    (
+        errors.server_named("quorum"),
+        SoftError,
+        406,
+        "Cannot declare a server-named queue for type rabbit_quorum_queue",
+    ),
+    (
+        errors.delivery_timeout(7, 1800000),
+        SoftError,
+        406,
+        "delivery acknowledgement on channel 7 timed out. Timeout value used: 1800000 ms. This"
+        " timeout value can be configured, see consumers doc guide to learn more",
+    ),
+    (
+        errors.no_get_of_single_active("Q", "V"),
+        SoftError,
+        405,
+        "cannot obtain access to locked queue 'Q' in vhost 'V'. basic.get operations are not"
+        " supported by quorum queues with single active consumer",
+    ),
+    (
+        errors.no_streams("Q", "V"),
+        HardError,
+        540,
+        "queue 'Q' in vhost 'V' is of type 'stream', which this broker does not have",
+    ),
+    (
+        errors.no_global_qos("Q", "V"),
+        HardError,
+        540,
+        "queue 'Q' in vhost 'V' does not support global qos",
+    ),
+    (
+        errors.conditional_delete("if-unused", "Q", "V"),
+        HardError,
+        540,
+        "cannot delete queue 'Q' in vhost 'V'. queue.delete operations with if-unused flag set"
+        " are not supported by quorum queues",
+    ),
+    (
+        errors.deprecated("global_qos"),
+        HardError,
+        541,
+        "Feature `global_qos` is deprecated.\nBy default, this feature is not permitted anymore."
+        "\nThe feature will be removed from a future major RabbitMQ version, regardless of the"
+        " configuration; actual version to be determined.\nTo continue using this feature when it"
+        " is not permitted by default, set the following parameter in your configuration:\n"
+        '    "deprecated_features.permit.global_qos = true"',
+    ),
+    (
         errors.consumer_tag_in_use("T"),
         HardError,
         530,
@@ -325,6 +392,8 @@ def test_names_of_the_codes() -> None:
 
 
 def test_what_every_client_hears_at_shutdown() -> None:
+    assert errors.vhost_deleted_text("v") == "CONNECTION_FORCED - vhost 'v' is deleted"
+    assert errors.user_deleted_text("u") == "CONNECTION_FORCED - user 'u' is deleted"
     assert errors.shutdown_text() == (
         "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'"
     )

@@ -14,7 +14,7 @@ the last fresh entry goes, so that taking an entry never waits and never finds a
 Rule 5: `memory_bytes` is what the entries in memory cost; the journal has the sum of all queues.
 
 Pages are only written while the sum is over the journal's limit, by the queues that hold more than
-`QUEUE_BYTES_MIN` themselves: a short burst stays in memory, and so do a thousand short queues.
+two pages' worth themselves: a short burst stays in memory, and so do a thousand short queues.
 """
 
 from collections import deque
@@ -23,12 +23,13 @@ from typing import Final
 from mypy_extensions import i64
 
 from amqpd.core.consumer import Entry
+from amqpd.core.message import Message
 from amqpd.core.ports import Journal, Page
 
 _COMPACT_FROM: Final = 512  # taken places at the front before the list is cut
 ENTRY_BYTES: Final = 350  # what an entry costs in memory beside its body (measured)
 PAGE_BYTES: Final = 1048576  # of entries in memory that make a page
-QUEUE_BYTES_MIN: Final = 2 * PAGE_BYTES
+LEVELS_OF_FULL_PAGES: Final = 8  # with more priorities the pages are smaller: so many levels' worth
 PAGES_PER_PUSH: Final = 2  # bounds the time of a push
 
 
@@ -36,9 +37,15 @@ class Backlog:
     """Ready entries, oldest first. `push`, `pop` and `peek` are O(1) amortised."""
 
     def __init__(
-        self, journal: Journal, queue_id: int, durable: bool, may_page: bool = True
+        self,
+        journal: Journal,
+        queue_id: int,
+        durable: bool,
+        level: int = 0,
+        page_bytes: int = PAGE_BYTES,
     ) -> None:
-        self._may_page: Final = may_page
+        self._level: Final = level  # among those of a queue with priorities
+        self._page_bytes: Final[i64] = page_bytes
         self._journal: Final = journal
         self._queue_id: Final = queue_id
         self._durable: Final = durable
@@ -66,11 +73,11 @@ class Backlog:
         if self._is_long:
             self._tail.append(entry)
             self._tail_bytes += body_bytes + ENTRY_BYTES
-            if self._tail_bytes >= 2 * PAGE_BYTES:
+            if self._tail_bytes >= 2 * self._page_bytes:
                 self._page_out()
             return
         self._fresh.append(entry)
-        if self._may_page and self.memory_bytes > QUEUE_BYTES_MIN and journal.waiting_bytes_max:
+        if self.memory_bytes > 2 * self._page_bytes and journal.waiting_bytes_max:
             if journal.waiting_bytes > journal.waiting_bytes_max:
                 self._lengthen()
 
@@ -86,7 +93,7 @@ class Backlog:
         while kept < end:
             entry = self._fresh[kept]
             assert entry is not None
-            if kept_bytes >= PAGE_BYTES and entry.segment >= 0:
+            if kept_bytes >= self._page_bytes and entry.segment >= 0:
                 break
             kept_bytes += entry.message.body_bytes + ENTRY_BYTES
             kept += 1
@@ -101,18 +108,20 @@ class Backlog:
     def _page_out(self) -> None:
         """Write pages from the front of the tail, at most a few at a time."""
         for _ in range(PAGES_PER_PUSH):
-            if self._tail_bytes < PAGE_BYTES or len(self._fresh) == self._head:
+            if self._tail_bytes < self._page_bytes or len(self._fresh) == self._head:
                 return
             taken: i64 = 0
             taken_bytes: i64 = 0
-            while taken_bytes < PAGE_BYTES:
+            while taken_bytes < self._page_bytes:
                 taken_bytes += self._tail[taken].message.body_bytes + ENTRY_BYTES
                 taken += 1
             entries = self._tail[:taken]
             del self._tail[:taken]
             self._tail_bytes -= taken_bytes
             self._forget(taken_bytes)
-            self._pages.append(self._journal.page_out(self._queue_id, self._durable, entries))
+            self._pages.append(
+                self._journal.page_out(self._queue_id, self._durable, entries, self._level)
+            )
 
     def _forget(self, memory_bytes: i64) -> None:
         self.memory_bytes -= memory_bytes
@@ -216,8 +225,16 @@ class Backlog:
                 high = middle
         self._returned.insert(low, entry)
 
-    def adopt(self, before: list[Entry], pages: list[Page], after: list[Entry]) -> None:
-        """Take over what recovery found, in order; the backlog must be empty."""
+    def level_of(self, message: Message) -> int:
+        """Return which of the queue's levels a message belongs to; higher ones leave first."""
+        return 0
+
+    def level_of_page(self, page: Page) -> int:
+        """Return which of the queue's levels a page belongs to."""
+        return 0
+
+    def adopt(self, level: int, before: list[Entry], pages: list[Page], after: list[Entry]) -> None:
+        """Take over what recovery found of a level, in order; that must be empty."""
         assert self.count == 0
         for page in pages:
             self._pages.append(page)
@@ -280,45 +297,51 @@ class PriorityBacklog(Backlog):
     """Ready entries by priority: a backlog for each in use, the highest leaves first.
 
     `count`, `body_bytes` and `memory_bytes` are the sums of all. Messages without a priority have
-    0, those above the queue's maximum have that (RabbitMQ: priority queues). None of it is paged
-    out: recovery tells what a page has by its range of seqs, and those of priorities overlap.
+    0, those above the queue's maximum have that (RabbitMQ: priority queues). Each level has pages
+    and page files of its own.
     """
 
     def __init__(self, journal: Journal, queue_id: int, durable: bool, highest: int) -> None:
         super().__init__(journal, queue_id, durable)
         self._highest: Final = highest
-        self._levels: list[Backlog] = []  # by falling priority, beside `_priorities`
+        self.levels: list[Backlog] = []  # by falling priority, beside `_priorities`
         self._priorities: list[int] = []
 
-    def _level(self, priority: int) -> Backlog:
-        priority = min(priority, self._highest)
+    def level_of(self, message: Message) -> int:
+        """Return which of the levels a message belongs to; higher ones leave first."""
+        return min(int(message.priority), self._highest)
+
+    def _backlog_of(self, priority: int) -> Backlog:
         at = 0
         while at < len(self._priorities) and self._priorities[at] > priority:
             at += 1
         if at == len(self._priorities) or self._priorities[at] != priority:
             self._priorities.insert(at, priority)
-            self._levels.insert(
-                at, Backlog(self._journal, self._queue_id, self._durable, may_page=False)
+            page_bytes = (
+                PAGE_BYTES * LEVELS_OF_FULL_PAGES // max(LEVELS_OF_FULL_PAGES, self._highest + 1)
             )
-        return self._levels[at]
+            self.levels.insert(
+                at, Backlog(self._journal, self._queue_id, self._durable, priority, page_bytes)
+            )
+        return self.levels[at]
 
     def _sum(self) -> None:
         self.count = 0
         self.body_bytes = 0
         self.memory_bytes = 0
-        for level in self._levels:
+        for level in self.levels:
             self.count += level.count
             self.body_bytes += level.body_bytes
             self.memory_bytes += level.memory_bytes
 
     def push(self, entry: Entry) -> None:
         """See Backlog."""
-        self._level(int(entry.message.priority)).push(entry)
+        self._backlog_of(self.level_of(entry.message)).push(entry)
         self._sum()
 
     def pop(self) -> Entry:
         """See Backlog."""
-        for level in self._levels:
+        for level in self.levels:
             if level.count > 0:
                 entry = level.pop()
                 self._sum()
@@ -327,7 +350,7 @@ class PriorityBacklog(Backlog):
 
     def peek(self) -> Entry:
         """See Backlog."""
-        for level in self._levels:
+        for level in self.levels:
             if level.count > 0:
                 return level.peek()
         raise AssertionError("an empty backlog was asked for an entry")
@@ -335,35 +358,27 @@ class PriorityBacklog(Backlog):
     def restore(self, entries: list[Entry]) -> None:
         """See Backlog."""
         for entry in entries:
-            self._level(int(entry.message.priority)).restore([entry])
+            self._backlog_of(self.level_of(entry.message)).restore([entry])
         self._sum()
 
-    def adopt(self, before: list[Entry], pages: list[Page], after: list[Entry]) -> None:
-        """See Backlog. Each page is of one priority; each priority is in order within itself."""
-        paged: dict[int, list[Page]] = {}
-        for page in pages:
-            paged.setdefault(min(page.priority, self._highest), []).append(page)
-        entries: dict[int, list[Entry]] = {}
-        for entry in before + after:
-            priority = min(int(entry.message.priority), self._highest)
-            entries.setdefault(priority, []).append(entry)
-        for priority in sorted(set(paged) | set(entries)):
-            own_pages, own = paged.get(priority, []), entries.get(priority, [])
-            older = own
-            if own_pages:
-                older = [entry for entry in own if entry.seq < own_pages[0].first_seq]
-            self._level(priority).adopt(older, own_pages, own[len(older) :])
+    def level_of_page(self, page: Page) -> int:
+        """See Backlog."""
+        return min(page.level, self._highest)
+
+    def adopt(self, level: int, before: list[Entry], pages: list[Page], after: list[Entry]) -> None:
+        """See Backlog."""
+        self._backlog_of(level).adopt(level, before, pages, after)
         self._sum()
 
     def in_memory(self) -> list[Entry]:
         """See Backlog."""
-        return [entry for level in self._levels for entry in level.in_memory()]
+        return [entry for level in self.levels for entry in level.in_memory()]
 
     def clear(self) -> tuple[list[Entry], list[Page]]:
         """See Backlog."""
         entries: list[Entry] = []
         pages: list[Page] = []
-        for level in self._levels:
+        for level in self.levels:
             some_entries, some_pages = level.clear()
             entries.extend(some_entries)
             pages.extend(some_pages)
@@ -372,9 +387,9 @@ class PriorityBacklog(Backlog):
 
     def validate(self) -> None:
         """See Backlog."""
-        for level in self._levels:
+        for level in self.levels:
             level.validate()
-        assert self.count == sum([int(level.count) for level in self._levels])
+        assert self.count == sum([int(level.count) for level in self.levels])
         assert self._priorities == sorted(self._priorities, reverse=True)
 
 

@@ -11,9 +11,14 @@ consumer without credit is noticed only when its turn comes is how RabbitMQ does
 
 from typing import Final
 
-from mypy_extensions import i64, mypyc_attr
+from mypy_extensions import i32, i64, mypyc_attr
 
 from amqpd.core.message import Message
+
+# What `Entry.counts` is made of: it lies beside `redelivered`, where it takes no room of its own.
+ACQUIRED_MAX: Final = (1 << 20) - 1
+FAILED_ONE: Final = 1 << 20
+FAILED_MAX: Final = (1 << 11) - 1
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -59,16 +64,34 @@ class Consumer:
 class Entry:
     """A message's place in one queue; `seq` orders the queue and is never used twice in it."""
 
-    __slots__ = ("consumer", "expires_ms", "message", "redelivered", "segment", "seq", "tag")
+    __slots__ = (
+        "consumer",
+        "counts",
+        "expires_ms",
+        "message",
+        "redelivered",
+        "segment",
+        "seq",
+        "tag",
+    )
 
     def __init__(self, message: Message, seq: i64) -> None:
         self.message: Final = message
         self.seq: Final[i64] = seq
         self.redelivered = False
+        self.counts: i32 = 0  # how often it came back, of a quorum queue: see `acquired`
         self.segment: i64 = 0  # of the journal that has it; below 0: its page file; 0: nowhere
         self.expires_ms: i64 = 0  # monotonic; 0 = never
         self.tag: i64 = 0  # delivery tag, while delivered
         self.consumer: Consumer | None = None  # who has it, while delivered
+
+    def acquired(self) -> int:
+        """How often it was given to a consumer and came back, ACQUIRED_MAX at most."""
+        return int(self.counts) & ACQUIRED_MAX
+
+    def failed(self) -> int:
+        """How often of these its consumer has failed, FAILED_MAX at most."""
+        return int(self.counts) // FAILED_ONE
 
 
 class _Level:

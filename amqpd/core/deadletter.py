@@ -10,11 +10,13 @@ from typing import Final
 
 from amqpd.core.message import Address, Message
 from amqpd.wire import properties, tables
-from amqpd.wire.tables import Malformed, Table
+from amqpd.wire.tables import Field, Malformed, Table
 
 REJECTED: Final = "rejected"
 EXPIRED: Final = "expired"
 MAXLEN: Final = "maxlen"
+DELIVERY_LIMIT: Final = "delivery_limit"
+REASONS: Final = (REJECTED, EXPIRED, MAXLEN, DELIVERY_LIMIT)
 
 _DEATHS: Final = "x-death"
 
@@ -54,8 +56,10 @@ def record_death(
     else:
         current = {}
         if message.expiration_ms >= 0:
-            expiration = tables.longstr(str(message.expiration_ms))
-            current["original-expiration"] = expiration
+            expiration = properties.short_text(
+                message.content, properties.EXPIRATION, message.header_bytes
+            )
+            current["original-expiration"] = Field("S", expiration)
         current["count"] = tables.long(1)
         current["reason"] = tables.longstr(reason)
         current["queue"] = tables.longstr(queue)
@@ -107,7 +111,7 @@ def renamed(message: Message, headers: Table, address: Address) -> Message:
     content, header_bytes = message.content, message.header_bytes
     if properties.flags_of(content) & properties.EXPIRATION:
         content, header_bytes = properties.without(content, properties.EXPIRATION, header_bytes)
-    encoded = tables.encode_table(headers)
+    encoded = tables.encode_table({name: headers[name] for name in sorted(headers)})
     content, header_bytes = properties.with_value(
         content, properties.HEADERS, encoded, header_bytes
     )
@@ -118,7 +122,7 @@ def renamed(message: Message, headers: Table, address: Address) -> Message:
         message.body_bytes,
         message.frame_bytes,
         message.channel,
-        message.persistent,
+        properties.is_persistent(content, properties.flags_of(content), header_bytes),
     )
     dead.priority = message.priority
     return dead

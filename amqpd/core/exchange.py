@@ -10,6 +10,7 @@ from typing import Final
 from mypy_extensions import i64, mypyc_attr
 
 from amqpd.core.dice import Dice
+from amqpd.core.policy import Policy
 from amqpd.core.ports import NO_POSITION
 from amqpd.core.queue import Queue, Undertaker
 from amqpd.wire import tables
@@ -35,7 +36,7 @@ class Envelope:
         self.header_bytes: Final = header_bytes  # of the header frame in `content`
 
 
-class Host(Undertaker):
+class Home(Undertaker):
     """What an exchange may ask of its vhost."""
 
     def __init__(self, dice: Dice) -> None:
@@ -47,7 +48,8 @@ class Host(Undertaker):
 class Exchange:
     """An exchange of one vhost (spec 1.6; RabbitMQ: exchanges).
 
-    `alternate` names the exchange that gets what this one cannot route (None = none given);
+    `alternate` names the exchange that gets what this one cannot route (None = none given), by an
+    argument or, if there is none, by `policy`;
     `position` is that of its declaration in the journal. With `needs_headers` every message is
     looked at: where one goes says nothing of the next with the same routing key.
     """
@@ -72,12 +74,13 @@ class Exchange:
         self.internal: Final = internal
         self.arguments: Final = arguments
         alternate = arguments.get("alternate-exchange")
-        self.alternate: Final = tables.text(alternate) if alternate is not None else None
+        self.alternate = tables.text(alternate) if alternate is not None else None
+        self.policy: Policy | None = None
         self.bindings: dict[Identity, Binding] = {}
         self.position = NO_POSITION
         self.is_deleted = False
 
-    def installed(self, host: Host) -> None:
+    def installed(self, home: Home) -> None:
         """Learn of the vhost that has it from now on."""
 
     def check(self, binding: "Binding") -> None:

@@ -66,6 +66,23 @@ class Message:
         self.expiration_ms: i64 = -1  # of its own (-1 = none); a queue may have a shorter one
         self.priority: i64 = 0
 
+    def stored(self) -> "Message":
+        """Return the same message as one that survives a restart, whatever its delivery-mode."""
+        if self.persistent:
+            return self
+        message = Message(
+            self.address,
+            self.content,
+            self.header_bytes,
+            self.body_bytes,
+            self.frame_bytes,
+            self.channel,
+            True,
+        )
+        message.expiration_ms = self.expiration_ms
+        message.priority = self.priority
+        return message
+
     def read_properties(self) -> None:
         """Look at the properties that queues ask for; they were checked when they came."""
         flags = properties.flags_of(self.content)

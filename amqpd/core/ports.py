@@ -35,10 +35,10 @@ class Log:
 
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Page:
-    """Ready entries of one queue and priority, in order, out of memory; the store knows where."""
+    """Ready entries of a level of a queue, in order, out of memory; the store knows where."""
 
-    def __init__(self, count: int, body_bytes: int, priority: int = 0) -> None:
-        self.priority: Final = priority
+    def __init__(self, count: int, body_bytes: int, level: int = 0) -> None:
+        self.level: Final = level  # of the queue's priorities
         self.count: Final = count
         self.body_bytes: Final = body_bytes
         self.first_seq = 0  # filled in by recovery, which looks pages up by seq
@@ -76,14 +76,24 @@ class Journal:
     def expires(self, queue_id: int, entry: Entry) -> None:
         """Append when an entry that was just appended expires; not all journals need to know."""
 
+    def returned(self, queue_id: int, entry: Entry, reason: int = 0) -> None:
+        """Append that an entry of a quorum queue came back, and its counts.
+
+        A `reason` above 0 is its place in `deadletter.REASONS`, from 1 on: it does not wait any
+        more, but is to leave as a dead letter when there is a place for it.
+        """
+
     def begin(self) -> None:
         """Begin a group of appends that survive a crash together or not at all."""
 
     def end(self) -> None:
         """End the group."""
 
-    def page_out(self, queue_id: int, durable: bool, entries: list[Entry]) -> Page:
-        """Take ready entries of a queue out of memory; called only above `waiting_bytes_max`."""
+    def page_out(self, queue_id: int, durable: bool, entries: list[Entry], level: int) -> Page:
+        """Take ready entries of a level of a queue out of memory.
+
+        It is called only above `waiting_bytes_max`, with growing seqs within a level.
+        """
         raise NotImplementedError
 
     def page_in(self, page: Page) -> list[Entry]:
@@ -134,6 +144,13 @@ class Journal:
     ) -> int:
         """Append that such a binding is gone. Returns the position."""
         raise NotImplementedError
+
+    def fact_changed(self, fact: Table, gone: bool) -> int:
+        """Append that a fact (see `facts`) is so, or that it is gone. Returns the position.
+
+        Not all journals need to know.
+        """
+        return self.position
 
 
 class MemoryJournal(Journal):
@@ -189,5 +206,9 @@ class MemoryJournal(Journal):
     def unbound(
         self, vhost: str, source: str, to_queue: bool, destination: str, key: str, arguments: Table
     ) -> int:
+        """See Journal."""
+        return self._append()
+
+    def fact_changed(self, fact: Table, gone: bool) -> int:
         """See Journal."""
         return self._append()

@@ -14,10 +14,22 @@ from amqpd.core.backlog import Backlog, PriorityBacklog
 from amqpd.core.consumer import Consumer, Entry, ReadyConsumers
 from amqpd.core.deadletter import EXPIRED, MAXLEN, REJECTED
 from amqpd.core.message import Message
+from amqpd.core.policy import Policy
 from amqpd.core.ports import NO_POSITION, Journal
 from amqpd.core.rules import DROP_HEAD, REJECT_PUBLISH_DLX, Rules, priorities_of, rules_of
 from amqpd.core.timers import NEVER, Timed, Timers
+from amqpd.profile import V3_13, Profile
 from amqpd.wire.tables import Table
+
+# How an entry comes back.
+LOST: Final = 0  # its channel or connection ended
+NACKED: Final = 1  # basic.nack, basic.recover
+REFUSED: Final = 2  # basic.reject
+
+# What became of a dead letter that must not be lost.
+PLACED: Final = 0
+NO_WAY: Final = 1
+FULL: Final = 2
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -26,6 +38,13 @@ class Undertaker:
 
     def dead_letter(self, queue: "Queue", message: Message, reason: str) -> None:
         """Send a message on to the queue's dead letter exchange."""
+        raise NotImplementedError
+
+    def place_dead_letter(self, queue: "Queue", message: Message, reason: str) -> int:
+        """Send a message on for sure: to all queues that it is routed to, or to none.
+
+        Returns PLACED, NO_WAY or FULL (one of the queues refuses it).
+        """
         raise NotImplementedError
 
     def bury(self, queue: "Queue") -> None:
@@ -70,6 +89,7 @@ class Queue:
         arguments: Table,
         timers: Timers | None = None,
         undertaker: Undertaker | None = None,
+        profile: Profile = V3_13,
     ) -> None:
         assert not (durable and owner)
         self._journal: Final = journal
@@ -82,13 +102,13 @@ class Queue:
         self.arguments: Final = arguments
         self.position = NO_POSITION
         self.is_deleted = False
-        priorities = priorities_of(arguments)
-        self.backlog: Final[Backlog] = (
-            PriorityBacklog(journal, queue_id, durable, priorities)
-            if priorities
-            else Backlog(journal, queue_id, durable)
-        )
-        self.rules: Rules | None = rules_of(arguments)
+        self.siblings: dict[str, Queue] | None = None  # what its owner has, while it is one of it
+        self.profile: Final = profile
+        self.rules: Rules | None = rules_of(arguments, profile)
+        self.effective: Table = arguments  # what it goes by: `arguments`, and what policies add
+        self.policy: Policy | None = None
+        self.operator_policy: Policy | None = None
+        self.backlog: Final[Backlog] = self._make_backlog()
         self.active: Consumer | None = None  # with a single active consumer
         self._timers: Final = timers or Timers()
         self._undertaker: Final = undertaker or Undertaker()
@@ -100,6 +120,12 @@ class Queue:
         self.ready: Final = ReadyConsumers()
         self.unacked_count: i64 = 0
         self.next_seq: i64 = 1
+
+    def _make_backlog(self) -> Backlog:
+        priorities = priorities_of(self.arguments)
+        if priorities:
+            return PriorityBacklog(self._journal, self.id, self.durable, priorities)
+        return Backlog(self._journal, self.id, self.durable)
 
     # -- messages come in ------------------------------------------------------------------------
 
@@ -134,12 +160,12 @@ class Queue:
             if consumer is not None:
                 self._hand(consumer, entry)
                 return
-        if ttl_ms == 0:
-            self._leave(entry, EXPIRED)
-            return
         self.backlog.push(entry)
         self._keep_limits()
-        self._watch_expiry()
+        if ttl_ms == 0:  # gone at once if it is the next one; behind others it waits, as they do
+            self.drop_expired()
+        else:
+            self._watch_expiry()
 
     def adopted(self) -> None:
         """Look after what recovery has put into the backlog."""
@@ -164,15 +190,22 @@ class Queue:
     def refuses(self, message: Message) -> bool:
         """Say whether a full queue refuses a publish; it may dead-letter it (x-overflow)."""
         rules = self.rules
+        if rules is None or not self.is_full(message):
+            return False
+        if rules.overflow == REJECT_PUBLISH_DLX and rules.dead_letter_exchange is not None:
+            self._undertaker.dead_letter(self, message, MAXLEN)
+        return True
+
+    def is_full(self, message: Message) -> bool:
+        """Say whether this queue would refuse a publish."""
+        rules = self.rules
         if rules is None or rules.overflow == DROP_HEAD:
             return False
-        full = rules.length_max >= 0 and self.backlog.count >= rules.length_max
-        if rules.bytes_max >= 0:
-            full = full or self.backlog.body_bytes + message.body_bytes > rules.bytes_max
-        if full and rules.overflow == REJECT_PUBLISH_DLX:
-            if rules.dead_letter_exchange is not None:
-                self._undertaker.dead_letter(self, message, MAXLEN)
-        return full
+        if rules.length_max >= 0 and self.backlog.count >= rules.length_max:
+            return True
+        return (
+            rules.bytes_max >= 0 and self.backlog.body_bytes + message.body_bytes > rules.bytes_max
+        )
 
     def _leave(self, entry: Entry, reason: str) -> None:
         """Let an entry, in no collection any more, leave for good, as a dead letter if wanted.
@@ -217,6 +250,21 @@ class Queue:
         assert self.unacked_count >= 0
         self._leave(entry, REJECTED)
 
+    def go_by(self, arguments: Table) -> None:
+        """Take on other rules: policies have changed. What waits is dropped if it is over them.
+
+        When a message expires is known since it came; a new TTL is for those to come (RabbitMQ).
+        """
+        self.effective = arguments
+        rules = rules_of(arguments, self.profile)
+        if rules is None and self.rules is None:
+            return
+        self.rules = rules
+        self._timers.clear(self._disuse)
+        self.used()
+        self._keep_limits()
+        self._watch_expiry()
+
     # -- being used -------------------------------------------------------------------------------
 
     def used(self) -> None:
@@ -236,8 +284,11 @@ class Queue:
         else:
             self._undertaker.bury(self)
 
-    def restore(self, entries: list[Entry]) -> None:
-        """Take entries back to their old places, as redelivered, and hand them on."""
+    def restore(self, entries: list[Entry], how: int = LOST) -> None:
+        """Take entries back to their old places, as redelivered, and hand them on.
+
+        How they come back means something to quorum queues.
+        """
         if self.is_deleted:
             for entry in entries:
                 self._journal_settled(entry)
@@ -386,6 +437,8 @@ class Queue:
     def delete(self) -> int:
         """Mark as deleted and tell the consumers. Returns the number of ready entries lost."""
         self.is_deleted = True
+        if self.siblings is not None:
+            self.siblings.pop(self.name, None)
         self._timers.clear(self._expiry)
         self._timers.clear(self._disuse)
         count = int(self.backlog.count)

@@ -5,7 +5,7 @@ Each message draws anew, from the vhost's `dice`; the routing key plays no part.
 
 from amqpd.core import plugin_errors
 from amqpd.core.dice import Dice
-from amqpd.core.exchange import Binding, Envelope, Exchange, Host
+from amqpd.core.exchange import Binding, Envelope, Exchange, Home
 from amqpd.wire import tables
 from amqpd.wire.tables import Table
 
@@ -37,9 +37,9 @@ class RandomExchange(Exchange):
         self._bound: list[Binding] = []
         self._dice = Dice(None)
 
-    def installed(self, host: Host) -> None:
+    def installed(self, home: Home) -> None:
         """See Exchange."""
-        self._dice = host.dice
+        self._dice = home.dice
 
     def add(self, binding: Binding) -> None:
         """See Exchange."""

@@ -13,16 +13,20 @@ from typing import Final
 from mypy_extensions import i64
 
 from amqpd import errors
-from amqpd.core import arguments as queue_arguments
 from amqpd.core import deadletter
+from amqpd.core.arguments import ArgumentRules, check_equal
 from amqpd.core.dice import Dice
-from amqpd.core.exchange import Binding, Envelope, Exchange, Host, Identity, identity_of
+from amqpd.core.exchange import Binding, Envelope, Exchange, Home, Identity, identity_of
 from amqpd.core.exchange_types import check_type, make_exchange
+from amqpd.core.governing import govern_exchange, govern_queue
 from amqpd.core.message import Message, make_address
+from amqpd.core.policy import Policies
 from amqpd.core.ports import NO_POSITION, Entropy, Journal
-from amqpd.core.queue import Queue
+from amqpd.core.queue import FULL, NO_WAY, PLACED, Queue
+from amqpd.core.queue_types import check_new, make_queue
 from amqpd.core.timers import Timers
 from amqpd.limits import ROUTE_EXCHANGES_MAX
+from amqpd.profile import V3_13, Profile
 from amqpd.wire import tables
 from amqpd.wire.tables import Table
 
@@ -51,7 +55,7 @@ class QueueIds:
         return self.last
 
 
-class VHost(Host):
+class VHost(Home):
     """A name space with exchanges and queues of its own (spec 1.1.3, RabbitMQ: vhosts)."""
 
     def __init__(
@@ -60,9 +64,12 @@ class VHost(Host):
         journal: Journal,
         queue_ids: QueueIds,
         timers: Timers | None = None,
+        profile: Profile = V3_13,
         entropy: Entropy | None = None,
     ) -> None:
         super().__init__(Dice(entropy))
+        self.profile: Final = profile
+        self.argument_rules: Final = ArgumentRules(profile)
         self._timers: Final = timers or Timers()
         self.refused = False  # a queue refused the latest publish
         self._dying: list[tuple[Queue, Message, str]] = []
@@ -73,6 +80,11 @@ class VHost(Host):
         self.queues: dict[str, Queue] = {}
         self.generation = 1
         self._queue_ids: Final = queue_ids
+        self.metadata: dict[str, object] = {}  # description, tags, default_queue_type
+        self.policies: Final = Policies()
+        self.connection_max = -1  # -1: no limit, as in RabbitMQ's vhost limits
+        self.queue_max = -1
+        self.connection_count = 0
         self._leading_to: dict[Destination, dict[tuple[str, Identity], Binding]] = {}
         for exchange, kind, internal in PREDECLARED:
             self.exchanges[exchange] = make_exchange(
@@ -142,6 +154,7 @@ class VHost(Host):
         )
         exchange.installed(self)
         self.generation += 1
+        govern_exchange(exchange, self.policies)
         if durable:
             exchange.position = self._journal.exchange_declared(
                 self.name, name, kind, auto_delete, internal, arguments
@@ -165,7 +178,7 @@ class VHost(Host):
         self._check_flag("durable", "exchange", name, durable, current.durable)
         self._check_flag("auto_delete", "exchange", name, auto_delete, current.auto_delete)
         self._check_flag("internal", "exchange", name, internal, current.internal)
-        queue_arguments.check_equal(
+        check_equal(
             "alternate-exchange",
             "exchange",
             name,
@@ -223,24 +236,29 @@ class VHost(Host):
     ) -> int:
         """Create a queue that does not exist yet. Returns the journal position.
 
-        Raises SoftError 406 if an argument is invalid.
+        Raises SoftError 406 if an argument is invalid, HardError 540 or 541 for what is not to be
+        had. A queue that comes with its id was checked when it was new, by an older profile maybe.
         """
         assert name not in self.queues
-        queue_arguments.check_queue(name, self.name, arguments)
-        queue = Queue(
+        if not queue_id:
+            self.argument_rules.check_queue(name, self.name, arguments)
+            check_new(name, self.name, durable, owner, auto_delete, arguments, self.profile)
+        queue = make_queue(
             self._journal,
             queue_id or self._queue_ids.next(),
             self.name,
             name,
-            durable=durable and owner == 0,
-            owner=owner,
-            auto_delete=auto_delete,
-            arguments=arguments,
-            timers=self._timers,
-            undertaker=self,
+            durable,
+            owner,
+            auto_delete,
+            arguments,
+            self._timers,
+            self,
+            self.profile,
         )
         self.queues[name] = queue
         self.generation += 1
+        govern_queue(queue, self.policies)
         if queue.durable:
             queue.position = self._journal.queue_declared(
                 queue.id, self.name, name, auto_delete, arguments
@@ -265,7 +283,7 @@ class VHost(Host):
             raise errors.queue_locked(queue.name, self.name)
         self._check_flag("durable", "queue", queue.name, durable and not exclusive, queue.durable)
         self._check_flag("auto_delete", "queue", queue.name, auto_delete, queue.auto_delete)
-        queue_arguments.check_queue_equal(queue.name, self.name, arguments, queue.arguments)
+        self.argument_rules.check_queue_equal(queue.name, self.name, arguments, queue.arguments)
 
     def delete_queue(self, queue: Queue) -> tuple[int, int]:
         """Delete a queue and its bindings. Returns (ready messages lost, journal position)."""
@@ -282,6 +300,27 @@ class VHost(Host):
         if queue.durable:
             position = self._journal.queue_deleted(queue.id)
         return count, max(position, self._drop_exchanges(unused))
+
+    def check_queue_limit(self, name: str) -> None:
+        """Raise SoftError 406 if there may not be another queue (RabbitMQ: vhost limits)."""
+        if 0 <= self.queue_max <= len(self.queues):
+            raise errors.too_many_queues(name, self.name, self.queue_max)
+
+    def empty_out(self) -> None:
+        """Delete all queues and exchanges: the vhost itself is being deleted."""
+        for queue in list(self.queues.values()):
+            self.delete_queue(queue)
+        self._drop_exchanges(list(self.exchanges.values()))
+
+    # -- policies --------------------------------------------------------------------------------
+
+    def policies_changed(self) -> None:
+        """Let changed policies count for what exists. O(queues and exchanges × policies)."""
+        for exchange in self.exchanges.values():
+            if govern_exchange(exchange, self.policies):
+                self.generation += 1
+        for queue in list(self.queues.values()):
+            govern_queue(queue, self.policies)
 
     # -- bindings --------------------------------------------------------------------------------
 
@@ -427,17 +466,31 @@ class VHost(Host):
 
         Else one could take the seq that was journaled for the message in the next of the queues.
         """
-        queues = self._takers(queues, message)
         if len(queues) < 2 or self._is_burying:
-            return self._place(queues, message)
+            return self._place_by_type(self._takers(queues, message), message)
         self._journal.begin()
         self._is_burying = True
         try:
-            position = self._place(queues, message)
+            position = self._place_by_type(self._takers(queues, message), message)
         finally:
             self._is_burying = False
             self._bury_all()
             self._journal.end()
+        return position
+
+    def _place_by_type(self, queues: list[Queue], message: Message) -> int:
+        """Put a message into queues, of which quorum queues store also one that is transient."""
+        if message.persistent:
+            return self._place(queues, message)
+        storing: list[Queue] = []
+        for queue in queues:
+            if queue.rules is not None and queue.rules.is_quorum:
+                storing.append(queue)
+        if not storing:
+            return self._place(queues, message)
+        position = self._place(storing, message.stored())
+        if len(storing) < len(queues):
+            self._place([queue for queue in queues if queue not in storing], message)
         return position
 
     def _takers(self, queues: list[Queue], message: Message) -> list[Queue]:
@@ -465,16 +518,29 @@ class VHost(Host):
 
     def _dead_letter(self, queue: Queue, message: Message, reason: str) -> None:
         """Publish one dead letter (RabbitMQ: DLX): no permissions, returns or confirms."""
+        found, dead = self._way_of(queue, message, reason)
+        if found:
+            was_refused = self.refused
+            try:
+                self.publish(found, dead)
+            except errors.HardError:
+                pass  # the store has failed; what it had before is there after a restart
+            self.refused = was_refused
+
+    def _way_of(self, queue: Queue, message: Message, reason: str) -> tuple[list[Queue], Message]:
+        """Return the queues that a dead letter goes to, and what it is then."""
         rules = queue.rules
         assert rules is not None and rules.dead_letter_exchange is not None
         target, own_key = rules.dead_letter_exchange, message.address.routing_key
         if target and target not in self.exchanges:
-            return
+            return [], message
         headers = deadletter.headers_of(message)
         keys = [own_key, *deadletter.copies_of(headers)]
         wall_s = (self._timers.now_ms + self._timers.wall_offset_ms) // 1000
         history = deadletter.record_death(headers, message, queue.name, reason, wall_s, keys)
         key = rules.dead_letter_key
+        if key is not None and "CC" in headers:
+            del headers["CC"]
         found, _ = self.route(
             target,
             keys if key is None else [key],
@@ -483,14 +549,25 @@ class VHost(Host):
             message.header_bytes,
         )
         found = [to for to in found if not deadletter.is_cycle(history, reason, to.name)]
-        if found:
-            address = make_address(target, own_key if key is None else key)
-            was_refused = self.refused
-            try:
-                self.publish(found, deadletter.renamed(message, headers, address))
-            except errors.HardError:
-                pass  # the store has failed; what it had before is there after a restart
-            self.refused = was_refused
+        if not found:
+            return [], message
+        address = make_address(target, own_key if key is None else key)
+        return found, deadletter.renamed(message, headers, address)
+
+    def place_dead_letter(self, queue: Queue, message: Message, reason: str) -> int:
+        """See Undertaker. In the middle of a publish nothing can be placed for sure."""
+        if self._is_burying:
+            return FULL
+        found, dead = self._way_of(queue, message, reason)
+        if not found:
+            return NO_WAY
+        if any([to.is_full(dead) for to in found]):
+            return FULL
+        try:
+            self.publish(found, dead)
+        except errors.HardError:
+            return FULL
+        return PLACED
 
     def bury(self, queue: Queue) -> None:
         """See Undertaker."""

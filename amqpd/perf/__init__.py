@@ -5,6 +5,7 @@
     python -m amqpd.perf start      start to AMQP answering (ms), resident memory at rest
     python -m amqpd.perf idle       resident memory of an idle connection with one channel
     python -m amqpd.perf topic      time of one route among many topic bindings, in-process
+    python -m amqpd.perf store      many publishers, many durable queues, a long queue that waits
     python -m amqpd.perf fairness   latency of quiet connections beside a greedy one
 
 Linux and the standard library only. Nothing here uses the broker's own codec, so a mistake in it

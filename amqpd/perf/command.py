@@ -18,6 +18,7 @@ from amqpd.perf.render import comparison_json, comparison_text, facts
 from amqpd.perf.scenario import SCENARIOS, Pace, choose
 from amqpd.perf.spawn import SpawnedAmqpd
 from amqpd.perf.start import measure_start
+from amqpd.perf.store import PARTS, StoreOptions, choose_parts, measure_store
 from amqpd.perf.table import Comparison, Contestant, contest, distinguish
 from amqpd.perf.target import Target, parse_url
 from amqpd.perf.topic import measure_topic, topic_text
@@ -74,7 +75,13 @@ def build_parser() -> argparse.ArgumentParser:
     fairness.add_argument("--clients", type=int, default=FairnessOptions.clients)
     fairness.add_argument("--interval", type=float, default=FairnessOptions.interval_s)
     fairness.add_argument("--messages", type=int, default=FairnessOptions.messages)
-    for added in (table, start, idle, topic, fairness):
+    store = command("store", "the durable store: many publishers, many queues, a long one", _store)
+    store.add_argument("--messages", type=int, default=StoreOptions.messages, help="that wait")
+    store.add_argument("--size", type=int, default=StoreOptions.size, help="of those, body bytes")
+    store.add_argument("--seconds", type=float, default=StoreOptions.seconds, help="per run")
+    store.add_argument("--only", default="", metavar="PARTS", help=f"some of: {', '.join(PARTS)}")
+    store.add_argument("--data-root", metavar="DIR", help="where the data goes (not a tmpfs)")
+    for added in (table, start, idle, topic, fairness, store):
         added.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     return parser
 
@@ -182,6 +189,17 @@ def _fairness(args: Arguments) -> int:
     print(f"{facts(machine)}\n\n{fairness_text(measured)}")
     brokers = {label: [phase.json() for phase in phases] for label, phases in measured.items()}
     _write_json(args, {"machine": machine, "brokers": brokers})
+    return 0
+
+
+def _store(args: Arguments) -> int:
+    options = StoreOptions(args.seconds, args.messages, args.size, choose_parts(args.only))
+    machine = describe_machine()
+    with SpawnedAmqpd(args.data_root) as amqpd:
+        machine["data"] = f"on {filesystem(amqpd.directory)}"
+        text, found = measure_store(amqpd, options)
+    print(f"{facts(machine)}\n\n{text}")
+    _write_json(args, {"machine": machine, **found})
     return 0
 
 

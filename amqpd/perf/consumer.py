@@ -23,17 +23,20 @@ SILENCES_TO_STOP: Final = 2
 def consume(options: LoadOptions, index: int, signals: Signals) -> Result:
     """Consume until the count is reached or, after the publishers' end, nothing comes any more."""
     connection = Connection(options.target)
-    queue, consumer_tag = options.queue_name(index), f"c{index}"
+    queues = options.consumed_queues(index)
+    consumer_tag = f"c{index}" if len(queues) == 1 else f"c{index}-00000"
     if options.prefetch:
         connection.call((60, 10), (60, 11), struct.pack(">IHB", 0, options.prefetch, 0))
-    consumer = Consumer(options, connection, queue, consumer_tag)
+    consumer = Consumer(options, connection, queues[0], consumer_tag)
     if options.drain:
         signals.ready()
         signals.start.wait()
         began = time.perf_counter()
-        connection.consume(queue, consumer_tag, no_ack=not options.ack)
+        connection.consume(queues[0], consumer_tag, no_ack=not options.ack)
     else:
-        connection.consume(queue, consumer_tag, no_ack=not options.ack)
+        connection.consume(queues[0], consumer_tag, no_ack=not options.ack)
+        for number, queue in enumerate(queues[1:], 1):  # tags of one length
+            connection.consume(queue, f"c{index}-{number:05d}", no_ack=not options.ack)
         signals.ready()
         signals.start.wait()
         began = time.perf_counter()

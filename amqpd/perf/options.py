@@ -26,6 +26,7 @@ class LoadOptions:
     rate: int = 0
     type: str = ""
     drain: bool = False
+    spread: bool = False
     name: str = field(default_factory=lambda: f"load-{os.getpid()}")
 
     def __post_init__(self) -> None:
@@ -36,12 +37,29 @@ class LoadOptions:
             raise ValueError("--rate writes a stamp of 8 bytes: --size must be at least 8")
         if self.drain and not self.consumers:
             raise ValueError("--drain needs a consumer")
+        if self.spread and 0 < self.confirm < self.queues:
+            raise ValueError("--spread writes a message to every queue: --confirm must allow it")
+        if self.spread and (self.rate or self.drain):
+            raise ValueError("--spread goes with neither --rate nor --drain")
         if 0 < self.prefetch < self.ack:
             raise ValueError("with --prefetch below --ack nothing would ever be acknowledged")
 
     def queue_name(self, index: int) -> str:
         """Name the queue of the worker with this index."""
-        return f"{self.name}-{index % self.queues}"
+        width = len(str(self.queues - 1))  # names of one length, for messages of one length
+        return f"{self.name}-{index % self.queues:0{width}d}"
+
+    def published_queues(self, index: int) -> list[str]:
+        """Name the queues that the producer with this index publishes to, in turn."""
+        if not self.spread:
+            return [self.queue_name(index)]
+        return [self.queue_name(queue) for queue in range(self.queues)]
+
+    def consumed_queues(self, index: int) -> list[str]:
+        """Name the queues that the consumer with this index takes from."""
+        if not self.spread:
+            return [self.queue_name(index)]
+        return [self.queue_name(queue) for queue in range(index, self.queues, self.consumers)]
 
 
 def add_load_options(parser: argparse.ArgumentParser) -> None:
@@ -67,6 +85,7 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
     option("--rate", type=int, default=0, help="messages/s of each producer, stamped for latency")
     option("--type", default="", help="x-queue-type")
     option("--drain", action="store_true", help="publish --count first, then consume them")
+    option("--spread", action="store_true", help="each producer to all queues, each shared out")
     option("--name", default=f"load-{os.getpid()}", help="prefix of the queues' names")
 
 
@@ -89,5 +108,6 @@ def load_options(args: argparse.Namespace) -> LoadOptions:
         rate=args.rate,
         type=args.type,
         drain=args.drain,
+        spread=args.spread,
         name=args.name,
     )

@@ -22,7 +22,7 @@ def produce(options: LoadOptions, index: int, signals: Signals) -> Result:
     connection = Connection(options.target)
     if options.confirm:
         connection.call((85, 10), (85, 11), b"\0")
-    producer = Producer(options, connection, options.queue_name(index))
+    producer = Producer(options, connection, options.published_queues(index))
     signals.ready()
     signals.start.wait()
     began = time.perf_counter()
@@ -42,7 +42,7 @@ class Producer:
     `latencies_s` holds the seconds from writing a block to the confirm of its last message.
     """
 
-    def __init__(self, options: LoadOptions, connection: Connection, queue: str) -> None:
+    def __init__(self, options: LoadOptions, connection: Connection, queues: list[str]) -> None:
         self.sent = 0
         self.latencies_s: list[float] = []
         self._options = options
@@ -52,9 +52,12 @@ class Producer:
         self._blocks: list[tuple[int, float]] = []  # (last message of a block, when it was written)
         self._block = 1 if options.rate else min(options.block, options.confirm or options.block)
         body = os.urandom(options.size)
-        one = publish(queue) + content(body, options.persistent, connection.frame_max)
+        message = content(body, options.persistent, connection.frame_max)
+        one = b"".join(publish(queue) + message for queue in queues)
+        if options.spread:
+            self._block = len(queues)
         self._stamp_at = one.index(body)
-        self._data = one * self._block
+        self._data = one if options.spread else one * self._block
 
     def publish_at_full_speed(self) -> None:
         """Write block after block, as far as the confirms let it."""

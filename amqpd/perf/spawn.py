@@ -36,19 +36,27 @@ class SpawnedAmqpd:
         self.directory: Final = Path(tempfile.mkdtemp(prefix="amqpd-perf-", dir=data_root))
         self.target: Final = Target(port=free_port())
         self._output = self.directory / "output"
-        command = [*program, "--bind", self.target.host, "--port", str(self.target.port)]
-        command += ["--data-dir", str(self.directory / "data")]
+        self._command = [*program, "--bind", self.target.host, "--port", str(self.target.port)]
+        self._command += ["--data-dir", str(self.directory / "data")]
+        self.answered_ms = self._start()
+
+    def _start(self) -> float:
+        """Start the process. Returns the time until AMQP answered (ms)."""
         began = time.perf_counter()
         with self._output.open("wb") as output:
             self._process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, env=_environment()
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=_environment(),
             )
         try:
             self._wait_for_answer(began + START_TIMEOUT_S)
         except BaseException:
             self.stop()
             raise
-        self.answered_ms: Final = (time.perf_counter() - began) * 1e3
+        return (time.perf_counter() - began) * 1e3
 
     def __enter__(self) -> "SpawnedAmqpd":
         return self
@@ -60,6 +68,12 @@ class SpawnedAmqpd:
     def pid(self) -> int:
         """The broker's process id."""
         return self._process.pid
+
+    def kill_and_restart(self) -> None:
+        """End it as a crash does, and start it again on the same directory and port."""
+        self._process.kill()
+        self._process.wait()
+        self.answered_ms = self._start()
 
     def stop(self) -> None:
         """End the process, gently first, and remove its directory."""

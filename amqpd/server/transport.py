@@ -148,16 +148,9 @@ class Turns:
             for client in waiting:
                 client.go_on(now)
         broker.end_turn(now)
-        for connection in broker.take_dirty():
-            attached = self.clients.get(connection)
-            if attached is not None:
-                try:
-                    attached.flush(connection)
-                except Exception as error:  # of this one; the others still get theirs
-                    self._complain(error)
-                    attached.abort()
-        if self.flusher is not None:
-            self.flusher.kick()
+        self._flush()
+        if self.flusher is not None and self.flusher.kick():
+            self._flush()
         if self._rested and (not self._again or self._rest_turns >= REST_TURNS_MAX):
             self._rest_turns = 0
             rested, self._rested = self._rested, []
@@ -177,6 +170,17 @@ class Turns:
         took_ns = monotonic_ns() - self._began_ns
         if took_ns > self.longest_ns:
             self.longest_ns = took_ns
+
+    def _flush(self) -> None:
+        """Let every client write what the broker has for it."""
+        for connection in self.broker.take_dirty():
+            attached = self.clients.get(connection)
+            if attached is not None:
+                try:
+                    attached.flush(connection)
+                except Exception as error:  # of this one; the others still get theirs
+                    self._complain(error)
+                    attached.abort()
 
     def _complain(self, error: Exception) -> None:
         trace = "".join(traceback.format_exception(error))

@@ -14,7 +14,7 @@ from amqpd import errors
 from amqpd.auth import WRITE
 from amqpd.core.consumer import Entry
 from amqpd.core.message import Address, Message
-from amqpd.core.queue import Queue
+from amqpd.core.queue import LOST, NACKED, Queue
 from amqpd.core.vhost import VHost
 from amqpd.limits import ROUTE_CACHE_MAX
 from amqpd.session import inspection
@@ -248,7 +248,7 @@ class Channel(DeliveringChannel):
             self._resume_all()
 
     def settle_through(
-        self, tag: int, multiple: bool, requeue: bool, rejected: bool = False
+        self, tag: int, multiple: bool, requeue: bool, rejected: bool = False, how: int = NACKED
     ) -> None:
         """Carry out ack, nack and reject: one delivery, or all up to `tag` (0 = all).
 
@@ -262,18 +262,20 @@ class Channel(DeliveringChannel):
         if taken is None:
             raise errors.unknown_delivery_tag(tag)
         if self.transaction is not None:
-            self.transaction.hold(taken, requeue, rejected)
+            self.transaction.hold(taken, requeue, rejected, how)
             self.uncommitted_count += len(taken)
             return
-        self.settle(taken, requeue, rejected)
+        self.settle(taken, requeue, rejected, how)
 
-    def settle(self, entries: list[Entry], requeue: bool, rejected: bool = False) -> None:
+    def settle(
+        self, entries: list[Entry], requeue: bool, rejected: bool = False, how: int = NACKED
+    ) -> None:
         """Let unacked entries, no longer in the window, leave for good or go back.
 
         Those that were rejected, and not to be requeued, leave as dead letters where wanted.
         """
         if requeue:
-            self.requeue(entries)
+            self.requeue(entries, how)
         else:
             for entry in entries:
                 consumer = entry.consumer
@@ -285,8 +287,8 @@ class Channel(DeliveringChannel):
         if self.window:
             self._resume_all()
 
-    def requeue(self, entries: list[Entry]) -> None:
-        """Give entries back to their queues, each queue's in one go."""
+    def requeue(self, entries: list[Entry], how: int) -> None:
+        """Give entries back to their queues, each queue's in one go; `how`: see `core.queue`."""
         by_queue: dict[int, list[Entry]] = {}
         queues: dict[int, Queue] = {}
         for entry in entries:
@@ -297,7 +299,7 @@ class Channel(DeliveringChannel):
             by_queue.setdefault(queue.id, []).append(entry)
             queues[queue.id] = queue
         for queue_id, returned in by_queue.items():
-            queues[queue_id].restore(returned)
+            queues[queue_id].restore(returned, how)
 
     def _resume_all(self) -> None:
         """Resume all consumers: the window that they share has moved."""
@@ -344,10 +346,12 @@ class Channel(DeliveringChannel):
         if consumer.queue.name == self.reply_queue:
             self.reply_queue = ""
 
+    def subscriptions_of(self, queue: Queue) -> list[Subscription]:
+        """This channel's own consumers of a queue."""
+        return [one for one in self.consumers.values() if one.queue is queue]
+
     def delete_queue(self, queue: Queue) -> tuple[int, int]:
         """Delete a queue. Returns (ready messages lost, journal position)."""
-        if queue.owner == self.link.id:
-            self.link.exclusive_queues.pop(queue.name, None)
         return self.vhost.delete_queue(queue)
 
     # -- methods and end --------------------------------------------------------------------------
@@ -367,7 +371,7 @@ class Channel(DeliveringChannel):
         if self.transaction is not None:
             entries = self.transaction.take_back() + entries
             entries.sort(key=_tag_of)
-        self.requeue(entries)
+        self.requeue(entries, LOST)
         for queue in queues:
             queue.activate()
 

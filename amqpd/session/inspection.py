@@ -65,13 +65,10 @@ def inspect(
         queues, _ = vhost.route(address.exchange, keys, headers, content, header_bytes)
     if "BCC" in headers:
         del headers["BCC"]
-        if headers:
-            encoded = tables.encode_table(headers)
-            content, header_bytes = properties.with_value(
-                content, properties.HEADERS, encoded, header_bytes
-            )
-        else:
-            content, header_bytes = properties.without(content, properties.HEADERS, header_bytes)
+        encoded = tables.encode_table(headers)  # an empty table is still there, as in RabbitMQ
+        content, header_bytes = properties.with_value(
+            content, properties.HEADERS, encoded, header_bytes
+        )
     if asks_direct:
         content, header_bytes = properties.with_value(
             content, properties.REPLY_TO, methods.encode_shortstr(reply_queue), header_bytes

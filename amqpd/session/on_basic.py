@@ -4,9 +4,11 @@ from pamqp import base, commands
 
 from amqpd import errors
 from amqpd.auth import READ
-from amqpd.core.queue import Queue
+from amqpd.core.arguments import PRIORITY, QUORUM, type_of
+from amqpd.core.queue import REFUSED, Queue
 from amqpd.session import reply_to
 from amqpd.session.channel import Channel
+from amqpd.session.counting import counted
 from amqpd.session.on_exchange import clean
 from amqpd.session.subscription import Subscription
 from amqpd.wire import methods, tables
@@ -48,24 +50,31 @@ def on_basic_consume(channel: Channel, method: base.Frame, arguments: Table) -> 
     if method.queue == reply_to.PSEUDO_QUEUE:
         reply_to.consume(channel, method)
         return
+    if method.consumer_tag in channel.consumers:
+        raise errors.consumer_tag_in_use(method.consumer_tag)
     queue = _queue_to_read(channel, method.queue)
     tag = method.consumer_tag or channel.link.context.random_name("amq.ctag-")
-    if tag in channel.consumers:
-        raise errors.consumer_tag_in_use(tag)
     maximum = channel.link.context.limits.consumer_max_per_channel
     if maximum and len(channel.consumers) >= maximum:
         raise errors.too_many_consumers(maximum)
-    priority = _priority(channel, queue.name, arguments)
+    vhost = channel.vhost
+    queue_type = type_of(queue.arguments)
+    vhost.argument_rules.check_consumer(queue.name, vhost.name, queue_type, arguments)
+    exclusive = method.exclusive
+    if queue_type == QUORUM:
+        exclusive = False  # taken and not honoured, as RabbitMQ has it
+        if channel.window:
+            raise errors.no_global_qos(queue.name, vhost.name)
     is_single = queue.rules is not None and queue.rules.single_active
-    if queue.exclusive_consumer or (method.exclusive and (queue.consumers or is_single)):
-        raise errors.exclusive_use(queue.name, channel.vhost.name)
+    if queue.exclusive_consumer or (exclusive and (queue.consumers or is_single)):
+        raise errors.exclusive_use(queue.name, vhost.name)
     consumer = Subscription(
         channel,
         queue,
         tag,
         no_ack=method.no_ack,
-        exclusive=method.exclusive,
-        priority=priority,
+        exclusive=exclusive,
+        priority=_priority(arguments),
         prefetch=channel.prefetch,
         arguments=arguments,
     )
@@ -76,16 +85,11 @@ def on_basic_consume(channel: Channel, method: base.Frame, arguments: Table) -> 
     consumer.resume()
 
 
-def _priority(channel: Channel, queue: str, arguments: Table) -> int:
+def _priority(arguments: Table) -> int:
     """Return the x-priority of a consumer, 0 if not given (RabbitMQ: consumer priorities)."""
-    field = arguments.get("x-priority")
-    if field is None:
-        return 0
-    priority = tables.integer(field)
-    if priority is None:
-        reason = f'"expected integer, got {tables.type_name(field.tag)}"'
-        raise errors.invalid_argument("x-priority", queue, channel.vhost.name, reason)
-    return priority
+    field = arguments.get(PRIORITY)
+    priority = tables.integer(field) if field is not None else None
+    return priority or 0
 
 
 def on_basic_cancel(channel: Channel, method: base.Frame, arguments: Table) -> None:
@@ -107,6 +111,9 @@ def on_basic_get(channel: Channel, method: base.Frame, arguments: Table) -> None
     """basic.get: the oldest ready message, past all prefetch limits (spec 1.8.3.10)."""
     assert isinstance(method, commands.Basic.Get)
     queue = _queue_to_read(channel, method.queue)
+    rules = queue.rules
+    if rules is not None and rules.is_quorum and rules.single_active:
+        raise errors.no_get_of_single_active(queue.name, channel.vhost.name)
     entry = queue.take(method.no_ack)
     if entry is None:
         channel.send(b"\x00\x3c\x00\x48\x00")
@@ -127,13 +134,14 @@ def on_basic_get(channel: Channel, method: base.Frame, arguments: Table) -> None
         head,
         queue.backlog.count,
     )
-    channel.send_content(entry.message)
+    channel.send_content(counted(entry, channel.vhost.profile))
 
 
 def on_basic_reject(channel: Channel, method: base.Frame, arguments: Table) -> None:
     """basic.reject: one delivery goes back, or away for good (spec 1.8.3.14)."""
     assert isinstance(method, commands.Basic.Reject)
-    channel.settle_through(method.delivery_tag or 0, False, method.requeue, not method.requeue)
+    tag, requeue = method.delivery_tag or 0, method.requeue
+    channel.settle_through(tag, False, requeue, not requeue, REFUSED)
 
 
 def on_basic_nack(channel: Channel, method: base.Frame, arguments: Table) -> None:

@@ -4,12 +4,14 @@ from pamqp import base, commands
 
 from amqpd import errors
 from amqpd.auth import CONFIGURE, READ, WRITE
+from amqpd.core.arguments import CLASSIC, text_of, type_of
 from amqpd.core.exchange import Binding
 from amqpd.core.queue import Queue
 from amqpd.session import reply_to
 from amqpd.session.channel import Channel
 from amqpd.session.on_exchange import clean
-from amqpd.wire import methods, tables
+from amqpd.session.subscription import Subscription
+from amqpd.wire import methods
 from amqpd.wire.tables import Table
 
 
@@ -51,12 +53,10 @@ def _declare(
     """Create a queue, or check a declare against the one that exists."""
     vhost, link = channel.vhost, channel.link
     if name == "":
+        if type_of(arguments) != CLASSIC:
+            raise errors.server_named(type_of(arguments))
         name = link.context.random_name("amq.gen-")
     channel.require(CONFIGURE, "queue", name)
-    target = arguments.get("x-dead-letter-exchange")
-    if target is not None and target.tag == "S":
-        channel.require(READ, "queue", name)
-        channel.require(WRITE, "exchange", tables.text(target))
     current = vhost.queues.get(name)
     if current is not None:
         vhost.check_equal_queue(
@@ -68,10 +68,15 @@ def _declare(
             arguments=arguments,
         )
         channel.hold(current.position)
-        current.used()
+        if type_of(current.arguments) == CLASSIC:
+            current.used()
         return current
     if method.queue and name.startswith("amq."):
         raise errors.reserved_name("queue", name)
+    target = text_of(arguments, "x-dead-letter-exchange")
+    if target is not None:
+        channel.require(READ, "queue", name)
+        channel.require(WRITE, "exchange", target)
     position = vhost.declare_queue(
         name,
         durable=method.durable,
@@ -80,7 +85,8 @@ def _declare(
         arguments=arguments,
     )
     if method.exclusive:
-        link.exclusive_queues[name] = vhost.queues[name]
+        queue = link.exclusive_queues[name] = vhost.queues[name]
+        queue.siblings = link.exclusive_queues
     channel.hold(position)
     return vhost.queues[name]
 
@@ -148,15 +154,25 @@ def on_queue_delete(channel: Channel, method: base.Frame, arguments: Table) -> N
     channel.require(CONFIGURE, "queue", name)
     vhost, link = channel.vhost, channel.link
     count = 0
+    own: list[Subscription] = []
     if name in vhost.queues:
         queue = vhost.queue(name, link.id)
+        if type_of(queue.arguments) != CLASSIC:
+            for flag, is_set in (("if-unused", method.if_unused), ("if-empty", method.if_empty)):
+                if is_set:
+                    raise errors.conditional_delete(flag, name, vhost.name)
         if method.if_empty and queue.backlog.count > 0:
             raise errors.not_empty(name, vhost.name)
         if method.if_unused and queue.consumers:
             raise errors.in_use("queue", name, vhost.name)
+        own = channel.subscriptions_of(queue)
+        for subscription in own:
+            subscription.is_told_later = True
         count, position = channel.delete_queue(queue)
         channel.hold(position)
     else:
         channel.hold(link.context.journal.position)  # its deletion may not be safe yet
     if not method.nowait:
         channel.send(methods.encode(commands.Queue.DeleteOk(message_count=count)))
+    for subscription in own:
+        subscription.tell()

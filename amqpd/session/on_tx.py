@@ -36,7 +36,7 @@ def on_tx_commit(channel: Channel, method: base.Frame, arguments: Table) -> None
         for publish in transaction.publishes:
             channel.place(publish.queues, publish.message, publish.mandatory)
         for held in transaction.settles:
-            channel.settle(held.entries, held.requeue, held.rejected)
+            channel.settle(held.entries, held.requeue, held.rejected, held.how)
     finally:
         journal.end()
     if channel.transaction.refused:

@@ -58,6 +58,11 @@ class Settlement:
         self._touched: list[PromisingChannel] = []
         self._waiting: deque[_Waiting] = deque()
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether a client waits for a sync; good at the end of a turn."""
+        return len(self._waiting) > 0
+
     def touch(self, channel: PromisingChannel) -> None:
         """Note that a channel published something that is to be confirmed."""
         channel.is_touched = True

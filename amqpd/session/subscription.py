@@ -11,6 +11,7 @@ from mypy_extensions import i64
 
 from amqpd.core.consumer import Consumer, Entry
 from amqpd.core.queue import Queue
+from amqpd.session.counting import counted
 from amqpd.session.delivering import DeliveringChannel
 from amqpd.wire import methods
 from amqpd.wire.frames import write_content, write_recut
@@ -39,6 +40,7 @@ class Subscription(Consumer):
         self.queue: Final = queue
         self.arguments: Final[Table] = arguments or {}
         self.is_active = True
+        self.is_told_later = False  # its own channel deletes the queue: first comes the -ok
         self._head = b""  # deliver frame up to the tag, for addresses of _head_for bytes
         self._head_for: i64 = -1
 
@@ -69,7 +71,12 @@ class Subscription(Consumer):
         out = channel.out()
         out.write(self._head)
         write_i64_be(out, tag)
-        out.append(1 if entry.redelivered else 0)
+        if entry.redelivered:
+            out.append(1)
+            if entry.counts:
+                message = counted(entry, self.queue.profile)
+        else:
+            out.append(0)
         out.write(address)
         link = channel.link
         if link.frame_max == 0 or message.frame_bytes <= link.frame_max:
@@ -108,6 +115,11 @@ class Subscription(Consumer):
         """See Consumer: the queue is gone; tell clients that want to know (RabbitMQ: cancel)."""
         self.is_active = False
         self.channel.forget(self.tag)
+        if not self.is_told_later:
+            self.tell()
+
+    def tell(self) -> None:
+        """Say that the queue is gone, if the client wants to know."""
         if self.channel.link.notifies_cancel:
             tag = methods.encode_shortstr(self.tag)
             self.channel.send(b"\x00\x3c\x00\x1e" + tag + b"\x01")

@@ -8,7 +8,7 @@ from typing import Final
 
 from amqpd.core.consumer import Entry
 from amqpd.core.message import Message
-from amqpd.core.queue import Queue
+from amqpd.core.queue import NACKED, Queue
 
 
 class HeldPublish:
@@ -23,10 +23,13 @@ class HeldPublish:
 class HeldSettle:
     """Entries, out of the unacked window already, that the commit settles or requeues."""
 
-    def __init__(self, entries: list[Entry], requeue: bool, rejected: bool = False) -> None:
+    def __init__(
+        self, entries: list[Entry], requeue: bool, rejected: bool = False, how: int = NACKED
+    ) -> None:
         self.entries: Final = entries
         self.requeue: Final = requeue
         self.rejected: Final = rejected
+        self.how: Final = how
 
 
 class Transaction:
@@ -37,9 +40,11 @@ class Transaction:
         self.settles: list[HeldSettle] = []
         self.refused = False  # a full queue refused one of its publishes, at the commit
 
-    def hold(self, entries: list[Entry], requeue: bool, rejected: bool = False) -> None:
+    def hold(
+        self, entries: list[Entry], requeue: bool, rejected: bool = False, how: int = NACKED
+    ) -> None:
         """Keep settlements for the commit."""
-        self.settles.append(HeldSettle(entries, requeue, rejected))
+        self.settles.append(HeldSettle(entries, requeue, rejected, how))
 
     def entries(self) -> list[Entry]:
         """The entries that are held for the commit."""

@@ -19,10 +19,12 @@ from mypy_extensions import i64
 
 from amqpd import errors
 from amqpd.core.consumer import Entry
+from amqpd.core.facts import Facts
 from amqpd.core.message import Message
-from amqpd.core.ports import Journal, Log, Page
+from amqpd.core.ports import Log, Page
 from amqpd.core.vhost import QueueIds, VHost
 from amqpd.store import blocks, definitions, pages, records
+from amqpd.store.defining import DefinitionJournal
 from amqpd.store.pages import PageFile, StoredPage
 from amqpd.store.records import Addresses, Corrupt
 from amqpd.store.segments import Segment, cost_of
@@ -46,7 +48,7 @@ DISK_SLACK_BYTES: Final = 201326592  # journal allowed beyond twice what is live
 QUEUES_PER_RECORD: Final = 65535
 
 
-class StoreJournal(Journal):
+class StoreJournal(DefinitionJournal):
     """The journal of a data directory. `recovery` makes one that goes on from what it found."""
 
     def __init__(
@@ -66,6 +68,7 @@ class StoreJournal(Journal):
         self._log: Final = log
         self._vhosts: dict[str, VHost] = {}
         self._queue_ids = QueueIds()
+        self._facts = Facts()
         self._segment_bytes: Final = segment_bytes
         self._slack_bytes: Final = slack_bytes
         self._segments: list[Segment] = []
@@ -95,10 +98,11 @@ class StoreJournal(Journal):
 
     # -- recovery hands over ----------------------------------------------------------------------
 
-    def attach(self, vhosts: dict[str, VHost], queue_ids: QueueIds) -> None:
+    def attach(self, vhosts: dict[str, VHost], queue_ids: QueueIds, facts: Facts) -> None:
         """Learn of what snapshots are to be made."""
         self._vhosts = vhosts
         self._queue_ids = queue_ids
+        self._facts = facts
 
     def adopt_segment(self, number: int, size: int) -> Segment:
         """Take over an old segment, in growing order of numbers."""
@@ -238,75 +242,29 @@ class StoreJournal(Journal):
             self._cuts.append(int(size))
         self._cut_at = size + BLOCK_BYTES
 
-    def _define(self, table: Table) -> int:
+    def define(self, table: Table) -> int:
+        """See DefinitionJournal."""
+        self._end_run()
         if self.is_muted:
             return 0
         self._require()
         definitions.write(self._out, table)
         return self._appended()
 
-    def queue_declared(
-        self, queue_id: int, vhost: str, name: str, auto_delete: bool, arguments: Table
-    ) -> int:
-        """See Journal."""
-        return self._define(
-            definitions.queue_declared(queue_id, vhost, name, auto_delete, arguments, 1)
-        )
-
-    def queue_deleted(self, queue_id: int) -> int:
-        """See Journal."""
-        self._end_run()
-        return self._define(definitions.queue_deleted(queue_id))
-
-    def exchange_declared(
-        self,
-        vhost: str,
-        name: str,
-        kind: str,
-        auto_delete: bool,
-        internal: bool,
-        arguments: Table,
-    ) -> int:
-        """See Journal."""
-        return self._define(
-            definitions.exchange_declared(vhost, name, kind, auto_delete, internal, arguments)
-        )
-
-    def exchange_deleted(self, vhost: str, name: str) -> int:
-        """See Journal."""
-        return self._define(definitions.exchange_deleted(vhost, name))
-
-    def bound(
-        self, vhost: str, source: str, to_queue: bool, destination: str, key: str, arguments: Table
-    ) -> int:
-        """See Journal."""
-        return self._define(
-            definitions.binding(True, vhost, source, to_queue, destination, key, arguments)
-        )
-
-    def unbound(
-        self, vhost: str, source: str, to_queue: bool, destination: str, key: str, arguments: Table
-    ) -> int:
-        """See Journal."""
-        return self._define(
-            definitions.binding(False, vhost, source, to_queue, destination, key, arguments)
-        )
-
     # -- pages ------------------------------------------------------------------------------------
 
-    def page_out(self, queue_id: int, durable: bool, entries: list[Entry]) -> Page:
+    def page_out(self, queue_id: int, durable: bool, entries: list[Entry], level: int) -> Page:
         """See Journal. The segments that had the entries are not needed for them any more."""
-        file = self._file_for(queue_id, durable, entries[0].seq)
+        file = self._file_for(queue_id, durable, entries[0].seq, level)
         block = blocks.seal(
-            pages.encode_page(queue_id, entries, self.wall_offset_ms), self._group_number + 1
+            pages.encode_page(queue_id, entries, self.wall_offset_ms, level), self._group_number + 1
         )
         body_bytes = 0
         for entry in entries:
             body_bytes += int(entry.message.body_bytes)
             self._leave_old_place(entry)
-        priority = int(entries[0].message.priority)
         page = StoredPage(
-            file, file.size, len(block), len(entries), body_bytes, block, False, priority
+            file, file.size, len(block), len(entries), body_bytes, block, False, level
         )
         file.size += len(block)
         file.live += len(entries)
@@ -329,13 +287,14 @@ class StoreJournal(Journal):
                 self._appended()
             self._free_file(old)
 
-    def _file_for(self, queue_id: int, durable: bool, first_seq: i64) -> PageFile:
-        """Return the file that takes a queue's next page."""
+    def _file_for(self, queue_id: int, durable: bool, first_seq: i64, level: int) -> PageFile:
+        """Return the file that takes the next page of a level of a queue."""
         files = self._files_of.setdefault(queue_id, [])
-        if files and files[-1].size < pages.PAGE_FILE_BYTES and files[-1].is_taking:
-            return files[-1]
+        own = [file for file in files if file.level == level]
+        if own and own[-1].size < pages.PAGE_FILE_BYTES and own[-1].is_taking:
+            return own[-1]
         self._last_file += 1
-        file = PageFile(self._last_file, queue_id, durable, int(first_seq))
+        file = PageFile(self._last_file, queue_id, durable, int(first_seq), level)
         file.is_taking = True
         self._files[file.number] = file
         files.append(file)
@@ -499,7 +458,7 @@ class StoreJournal(Journal):
     def _open_segment(self, group: Group, segment: Segment) -> None:
         """Create a segment with a snapshot of everything that is not a message at its head."""
         out = BytesWriter()
-        definitions.write_snapshot(out, self._vhosts, self._queue_ids.last)
+        definitions.write_snapshot(out, self._vhosts, self._queue_ids.last, self._facts)
         records.write_range(out, records.OLDEST_SEGMENT, int(self._first), 0, 0)
         for file in self._files.values():
             if file.durable:

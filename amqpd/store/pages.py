@@ -3,13 +3,15 @@
 A page is one block (see `blocks`) whose records are:
 
     ┌──────────┬───────┬────────────┬──────────┬───────────┬──────────┬────────────────┐
-    │ queue id │ count │ persistent │ priority │ first seq │ last seq │ count × entry  │
+    │ queue id │ count │ persistent │  level   │ first seq │ last seq │ count × entry  │
     │   u32    │  u32  │    u32     │   u32    │    u64    │   u64    │                │
     └──────────┴───────┴────────────┴──────────┴───────────┴──────────┴────────────────┘
 
     an entry:   seq u64, when it expires u64 (wall clock, ms, 0 = never), length u32, message
 
-and a file is a row of pages of one queue. Rule 1: a file goes when none of its entries is live.
+and a file is a row of pages of one level of one queue (a queue without priorities has one, 0; a
+page of format 1 may have the priority of its first message there, which counts as the level of the
+queue that it belongs to). Rule 1: a file goes when none of its entries is live.
 Rule 2: `settled` has a bit for each seq from the file's first on; the journal has the same as
 SETTLED records, and the snapshot of a segment repeats it, so that a file is never rewritten.
 Rule 3: entries read from a file bear its negated number as `segment`.
@@ -40,12 +42,15 @@ def page_file_name(number: int, queue_id: int) -> str:
 class PageFile:
     """One page file: how long it is, what of it is live, and who has been settled."""
 
-    def __init__(self, number: int, queue_id: int, durable: bool, first_seq: int) -> None:
+    def __init__(
+        self, number: int, queue_id: int, durable: bool, first_seq: int, level: int = 0
+    ) -> None:
         self.number: Final = number
         self.queue_id: Final = queue_id
         self.durable: Final = durable
         self.name: Final = page_file_name(number, queue_id)
         self.first_seq: Final = first_seq
+        self.level: Final = level  # of the queue's priorities
         self.last_seq = first_seq
         self.size = blocks.FILE_HEADER_BYTES
         self.live: i64 = 0
@@ -121,9 +126,9 @@ class StoredPage(Page):
         body_bytes: int,
         data: bytes,
         is_old: bool,
-        priority: int = 0,
+        level: int = 0,
     ) -> None:
-        super().__init__(count, body_bytes, priority)
+        super().__init__(count, body_bytes, level)
         self.file: Final = file
         self.offset: Final = offset
         self.length: Final = length
@@ -133,14 +138,13 @@ class StoredPage(Page):
         self.is_old: Final = is_old
 
 
-def encode_page(queue_id: int, entries: list[Entry], wall_offset_ms: int) -> bytes:
-    """Encode entries as the records of a page; the offset makes wall clock of monotonic ms."""
+def encode_page(queue_id: int, entries: list[Entry], wall_offset_ms: int, level: int = 0) -> bytes:
+    """Encode a page of a level; the offset makes wall clock of monotonic ms."""
     out = BytesWriter()
     write_i32_be(out, queue_id)
     write_i32_be(out, len(entries))
     write_i32_be(out, sum([1 for entry in entries if entry.message.persistent]))
-    priority: int = entries[0].message.priority
-    write_i32_be(out, priority)
+    write_i32_be(out, level)
     write_i64_be(out, entries[0].seq)
     write_i64_be(out, entries[-1].seq)
     for entry in entries:
@@ -160,7 +164,7 @@ class PageHeader:
         self.queue_id: Final[int] = read_i32_be(records, 0)
         self.count: Final[int] = read_i32_be(records, 4)
         self.persistent: Final[int] = read_i32_be(records, 8)
-        self.priority: Final[int] = read_i32_be(records, 12)
+        self.level: Final[int] = read_i32_be(records, 12)
         self.first_seq: Final[int] = read_i64_be(records, 16)
         self.last_seq: Final[int] = read_i64_be(records, 24)
 
@@ -169,6 +173,21 @@ class PageHeader:
         counts = 0 <= self.persistent <= self.count and self.count > 0
         seqs = previous_seq < self.first_seq and self.count <= self.last_seq - self.first_seq + 1
         return self.queue_id == queue_id and counts and seqs
+
+
+def seqs_of(records: bytes) -> list[int]:
+    """Return the seqs of a page's entries. Raises Corrupt if it makes no sense."""
+    seqs: list[int] = []
+    at: i64 = PAGE_HEADER_BYTES
+    for _ in range(PageHeader(records).count):
+        if at + _ENTRY_HEADER_BYTES > len(records):
+            raise Corrupt("a page that ends early")
+        seqs.append(int(read_i64_be(records, at)))
+        length: int = read_i32_be(records, at + 16)
+        if length < 0:
+            raise Corrupt("an entry that runs past its page")
+        at += _ENTRY_HEADER_BYTES + length
+    return seqs
 
 
 def decode_page(

@@ -25,12 +25,21 @@ from typing import Final
 
 from librt.strings import read_i32_be, read_i64_be
 
+from amqpd.core import facts
 from amqpd.core.consumer import Entry
 from amqpd.core.message import Message
 from amqpd.store import blocks, definitions, pages, records
 from amqpd.store.blocks import Damage, Scan
 from amqpd.store.pages import PageFile, PageHeader, StoredPage
 from amqpd.store.records import Addresses, Corrupt
+from amqpd.store.recovered import (
+    Recovered,
+    RecoveredQueue,
+    arguments_of,
+    flag_of,
+    number_of,
+    text_of,
+)
 from amqpd.store.segments import SEGMENT_NAME, segment_name
 from amqpd.store.volume import Disk
 from amqpd.wire import tables
@@ -38,72 +47,6 @@ from amqpd.wire.tables import Table
 
 QUARANTINE_NAME: Final = "quarantine-"
 _HEAD_BYTES: Final = blocks.BLOCK_HEADER_BYTES + pages.PAGE_HEADER_BYTES
-
-
-class RecoveredQueue:
-    """A durable queue, and what waits in it, by seq."""
-
-    def __init__(self, definition: Table) -> None:
-        self.definition = definition
-        self.entries: dict[int, Entry] = {}
-        self.next_seq = _number(definition, "next-seq")
-
-    def saw(self, seq: int) -> None:
-        """Note a seq that was in use."""
-        if seq >= self.next_seq:
-            self.next_seq = seq + 1
-
-
-class Recovered:
-    """Everything that the store had."""
-
-    def __init__(self) -> None:
-        self.queues: dict[int, RecoveredQueue] = {}
-        self.exchanges: dict[tuple[str, str], Table] = {}
-        self.bindings: dict[bytes, Table] = {}
-        self.last_queue_id = 0
-        self.last_file = 0  # highest number of a page file that anything names
-        self.segments: list[tuple[int, int]] = []  # (number, bytes of good data)
-        self.files: dict[int, PageFile] = {}
-        self.pages: dict[int, list[StoredPage]] = {}  # by queue id, in order
-        self.useless: list[str] = []  # files that nothing needs
-        self.torn: list[tuple[str, int]] = []  # (segment, where to cut)
-        self.holes: list[tuple[str, int, int, int]] = []  # (segment, offset, end, group) to fill
-        self.damage: list[Damage] = []
-        self.short: list[tuple[int, int, int]] = []  # (page file, queue id, bytes): damaged so
-        self.quarantine: list[tuple[str, int, int]] = []  # (file, offset, end) to set aside
-        self.last_group = 0
-        self.is_clean = True
-        self.redelivered: dict[int, list[tuple[int, int]]] = {}  # by queue id: (first, last seq)
-
-
-def _text(table: Table, key: str) -> str:
-    field = table.get(key)
-    if field is None:
-        raise Corrupt(f"a definition without {key}")
-    return tables.text(field)
-
-
-def _number(table: Table, key: str) -> int:
-    field = table.get(key)
-    number = tables.integer(field) if field is not None else None
-    if number is None:
-        raise Corrupt(f"a definition without {key}")
-    return number
-
-
-def flag_of(table: Table, key: str) -> bool:
-    """Return a boolean of a definition."""
-    field = table.get(key)
-    return field is not None and field.value is True
-
-
-def arguments_of(table: Table) -> Table:
-    """Return the arguments of a definition."""
-    field = table.get("arguments")
-    if field is None or not isinstance(field.value, dict):
-        raise Corrupt("a definition without arguments")
-    return field.value
 
 
 class Recovery:
@@ -295,39 +238,46 @@ class Recovery:
         self.found.queues = {}
         self.found.exchanges = {}
         self.found.bindings = {}
+        self.found.facts.clear()
         self._told = {}
         self._ids = {}
 
     def _replay_defined(self, table: Table) -> None:
         found = self.found
-        op = _text(table, "op")
+        op = text_of(table, "op")
         if op == definitions.LAST_QUEUE_ID:
-            found.last_queue_id = max(found.last_queue_id, _number(table, "id"))
+            found.last_queue_id = max(found.last_queue_id, number_of(table, "id"))
         elif op == definitions.QUEUE_DECLARED:
             self._replay_queue_declared(table)
         elif op == definitions.QUEUE_DELETED:
-            queue = found.queues.pop(_number(table, "id"), None)
+            queue = found.queues.pop(number_of(table, "id"), None)
             if queue is not None:
-                vhost, name = _text(queue.definition, "vhost"), _text(queue.definition, "name")
+                vhost, name = text_of(queue.definition, "vhost"), text_of(queue.definition, "name")
                 self._drop_bindings(vhost, True, name)
         elif op == definitions.EXCHANGE_DECLARED:
-            found.exchanges[_text(table, "vhost"), _text(table, "name")] = table
+            found.exchanges[text_of(table, "vhost"), text_of(table, "name")] = table
         elif op == definitions.EXCHANGE_DELETED:
-            vhost, name = _text(table, "vhost"), _text(table, "name")
+            vhost, name = text_of(table, "vhost"), text_of(table, "name")
             found.exchanges.pop((vhost, name), None)
             self._drop_bindings(vhost, False, name)
         elif op == definitions.BOUND:
             found.bindings[_binding_key(table)] = table
         elif op == definitions.UNBOUND:
             found.bindings.pop(_binding_key(table), None)
+        elif op == definitions.FACT:
+            found.facts.put({name: table[name] for name in table if name != "op"})
+        elif op == definitions.FACT_GONE:
+            found.facts.drop(table)
+            if text_of(table, "kind") == facts.VHOST:
+                self._drop_vhost(text_of(table, "name"))
         else:
             raise Corrupt(f"a definition of unknown kind {op}")
 
     def _replay_queue_declared(self, table: Table) -> None:
-        queue_id = _number(table, "id")
+        queue_id = number_of(table, "id")
         self.found.last_queue_id = max(self.found.last_queue_id, queue_id)
         queue = RecoveredQueue(table)
-        name = (_text(table, "vhost"), _text(table, "name"))
+        name = (text_of(table, "vhost"), text_of(table, "name"))
         other = self._ids.get(name, queue_id)
         if other != queue_id and self.found.queues.pop(other, None) is not None:
             self._drop_bindings(name[0], True, name[1])  # its deletion was in a bad stretch
@@ -338,16 +288,28 @@ class Recovery:
             queue.next_seq = max(queue.next_seq, known.next_seq)
         self.found.queues[queue_id] = queue
 
+    def _drop_vhost(self, vhost: str) -> None:
+        """Forget all that a vhost had which was deleted."""
+        found = self.found
+        for queue_id in list(found.queues):
+            if text_of(found.queues[queue_id].definition, "vhost") == vhost:
+                del found.queues[queue_id]
+        for place in [place for place in found.exchanges if place[0] == vhost]:
+            del found.exchanges[place]
+        for key in list(found.bindings):
+            if text_of(found.bindings[key], "vhost") == vhost:
+                del found.bindings[key]
+
     def _drop_bindings(self, vhost: str, is_queue: bool, name: str) -> None:
         """Forget the bindings of a queue, or from and to an exchange, that was deleted."""
         doomed: list[bytes] = []
         for key, table in self.found.bindings.items():
-            if _text(table, "vhost") != vhost:
+            if text_of(table, "vhost") != vhost:
                 continue
             leads_here = (
-                flag_of(table, "to-queue") == is_queue and _text(table, "destination") == name
+                flag_of(table, "to-queue") == is_queue and text_of(table, "destination") == name
             )
-            if leads_here or (not is_queue and _text(table, "source") == name):
+            if leads_here or (not is_queue and text_of(table, "source") == name):
                 doomed.append(key)
         for key in doomed:
             del self.found.bindings[key]
@@ -394,10 +356,10 @@ class Recovery:
                 self._set_aside(Damage(name, at, "a page head that makes no sense"), size)
                 break
             if file is None:
-                file = PageFile(number, queue_id, True, page_header.first_seq)
+                file = PageFile(number, queue_id, True, page_header.first_seq, page_header.level)
             file.last_seq = page_header.last_seq
             page = StoredPage(
-                file, at, length, page_header.persistent, 0, b"", True, page_header.priority
+                file, at, length, page_header.persistent, 0, b"", True, page_header.level
             )
             page.first_seq = page_header.first_seq
             page.last_seq = page_header.last_seq
@@ -483,36 +445,38 @@ class Recovery:
             queue.saw(page.last_seq)
             first = bisect_right(seqs, page.first_seq - 1)
             last = bisect_right(seqs, page.last_seq)
-            live = self._live_of(page, first < last)
+            live = self._live_of(page, queue if first < last else None)
             if live is not None:
-                for seq in seqs[first:last]:
-                    if not page.file.is_settled(seq):
-                        del queue.entries[seq]
                 kept.append(live)
                 live.file.live += live.count
         return kept
 
-    def _live_of(self, page: StoredPage, is_in_journal: bool) -> StoredPage | None:
+    def _live_of(self, page: StoredPage, queue: RecoveredQueue | None) -> StoredPage | None:
         """Return a page as it counts now, None if nothing of it does.
 
         A page of which nothing is settled is counted by its head alone; others are read, and so are
-        those whose entries the journal has too: they are left to a page only if it is good.
+        those whose entries the journal may have too, for their `queue`: they are left to a page
+        only if it is good.
         """
         file = page.file
         count = page.count
         any_settled = file.any_settled(page.first_seq, page.last_seq)
-        if any_settled or is_in_journal:
+        if any_settled or queue is not None:
             data = self._disk.read(file.name, page.offset, page.length)
             block = blocks.block_at(data, 0)
             if block is None:
                 self._damaged(Damage(file.name, page.offset, "a damaged page"))
                 file.is_damaged = True
                 return None
+            if queue is not None:
+                for seq in pages.seqs_of(block.records):
+                    if not file.is_settled(seq):
+                        queue.entries.pop(seq, None)
             if any_settled:
                 count = len(pages.decode_page(block.records, page, self._addresses, 0))
         if count == 0:
             return None
-        live = StoredPage(file, page.offset, page.length, count, 0, b"", True, page.priority)
+        live = StoredPage(file, page.offset, page.length, count, 0, b"", True, page.level)
         live.first_seq = page.first_seq
         live.last_seq = page.last_seq
         return live

@@ -2,14 +2,17 @@
 
 from typing import Final
 
-from amqpd.core.backlog import Backlog
 from amqpd.core.consumer import Entry
 from amqpd.core.exchange import Binding
+from amqpd.core.facts import Facts
 from amqpd.core.ports import Page
+from amqpd.core.queue import Queue
 from amqpd.core.vhost import QueueIds, VHost
 from amqpd.store import blocks
 from amqpd.store.journal import StoreJournal
-from amqpd.store.recovery import QUARANTINE_NAME, Recovered, RecoveredQueue, arguments_of, flag_of
+from amqpd.store.pages import StoredPage
+from amqpd.store.recovered import Recovered, RecoveredQueue, arguments_of, flag_of
+from amqpd.store.recovery import QUARANTINE_NAME
 from amqpd.store.segments import segment_name
 from amqpd.store.volume import CREATE, DELETE, SYNC, SYNC_DIRECTORY, TRUNCATE, WRITE, Disk, Group
 from amqpd.wire import tables
@@ -20,9 +23,15 @@ class Restorer:
     """Puts recovered definitions and messages into vhosts; the journal is muted meanwhile."""
 
     def __init__(
-        self, found: Recovered, journal: StoreJournal, vhosts: dict[str, VHost], ids: QueueIds
+        self,
+        found: Recovered,
+        journal: StoreJournal,
+        vhosts: dict[str, VHost],
+        ids: QueueIds,
+        facts: Facts,
     ) -> None:
         self._found: Final = found
+        self._facts: Final = facts
         self._journal: Final = journal
         self._vhosts: Final = vhosts
         self._ids: Final = ids
@@ -52,7 +61,7 @@ class Restorer:
         for table in found.bindings.values():
             self._restore_binding(table)
         following = found.segments[-1][0] + 1 if found.segments else 1
-        journal.attach(self._vhosts, self._ids)
+        journal.attach(self._vhosts, self._ids, self._facts)
         journal.begin_writing(found.last_group, following)
         for queue_id, queue in found.queues.items():
             self._fill(queue_id, queue)
@@ -86,19 +95,31 @@ class Restorer:
             self._journal.keep(entry)
 
     def _fill(self, queue_id: int, recovered: RecoveredQueue) -> None:
-        """Put what waits into a queue, in order.
+        """Put what waits into a queue, level by level, in order."""
+        table = recovered.definition
+        vhost = self._vhosts[tables.text(table["vhost"])]
+        queue = vhost.queues[tables.text(table["name"])]
+        backlog = queue.backlog
+        entries: dict[int, list[Entry]] = {}
+        for entry in sorted(recovered.entries.values(), key=_seq_of):
+            if entry.expires_ms:
+                entry.expires_ms = max(1, entry.expires_ms - self._journal.wall_offset_ms)
+            entries.setdefault(backlog.level_of(entry.message), []).append(entry)
+        stored: dict[int, list[StoredPage]] = {}
+        for page in self._found.pages.get(queue_id, []):
+            stored.setdefault(backlog.level_of_page(page), []).append(page)
+        for level in sorted(set(entries) | set(stored)):
+            self._fill_level(queue, level, entries.get(level, []), stored.get(level, []))
+        queue.adopted()
+
+    def _fill_level(
+        self, queue: Queue, level: int, entries: list[Entry], stored: list[StoredPage]
+    ) -> None:
+        """Put what waits into a level of a queue.
 
         What lies between two pages was in memory, behind pages that had been read: it is paged out
         now, since a backlog has nothing in memory between its pages.
         """
-        table = recovered.definition
-        vhost = self._vhosts[tables.text(table["vhost"])]
-        queue = vhost.queues[tables.text(table["name"])]
-        entries = sorted(recovered.entries.values(), key=_seq_of)
-        for entry in entries:
-            if entry.expires_ms:
-                entry.expires_ms = max(1, entry.expires_ms - self._journal.wall_offset_ms)
-        stored = self._found.pages.get(queue_id, [])
         pages: list[Page] = []
         before: list[Entry] = []
         at = 0
@@ -110,13 +131,12 @@ class Restorer:
             if not pages:
                 before = between
             elif between:
-                pages.append(self._journal.page_out(queue_id, True, between))
+                pages.append(self._journal.page_out(queue.id, True, between, level))
             pages.append(page)
         if stored:
-            adopt(queue.backlog, before, pages, entries[at:])
+            queue.backlog.adopt(level, before, pages, entries[at:])
         else:
-            adopt(queue.backlog, entries, pages, [])
-        queue.adopted()
+            queue.backlog.adopt(level, entries, pages, [])
 
     def _restore_binding(self, table: Table) -> None:
         vhost = self._vhosts[tables.text(table["vhost"])]
@@ -133,12 +153,6 @@ class Restorer:
             exchange = vhost.exchanges.get(destination)
             if exchange is not None:
                 vhost.bind(Binding(source, key, arguments, exchange=exchange))
-
-
-def adopt(backlog: Backlog, before: list[Entry], pages: list[Page], after: list[Entry]) -> None:
-    """Fill an empty backlog."""
-    if before or pages or after:
-        backlog.adopt(before, pages, after)
 
 
 def _seq_of(entry: Entry) -> int:

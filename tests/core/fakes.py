@@ -12,9 +12,9 @@ from amqpd.wire.tables import Table
 class FakePage(Page):
     """A page that never left memory."""
 
-    def __init__(self, entries: list[Entry]) -> None:
+    def __init__(self, entries: list[Entry], level: int = 0) -> None:
         body_bytes = sum(int(entry.message.body_bytes) for entry in entries)
-        super().__init__(len(entries), body_bytes, int(entries[0].message.priority))
+        super().__init__(len(entries), body_bytes, level)
         self.first_seq = int(entries[0].seq)
         self.entries = entries
         self.is_damaged = False
@@ -43,9 +43,9 @@ class FakeJournal(Journal):
         """See Journal."""
         self.append("settled", queue_id, int(entry.seq))
 
-    def page_out(self, queue_id: int, durable: bool, entries: list[Entry]) -> Page:
+    def page_out(self, queue_id: int, durable: bool, entries: list[Entry], level: int) -> Page:
         """See Journal: keep the page as it is."""
-        return FakePage(entries)
+        return FakePage(entries, level)
 
     def page_in(self, page: Page) -> list[Entry]:
         """See Journal."""

@@ -237,6 +237,7 @@ def test_what_recovery_found_is_taken_over_in_order() -> None:
         backlog = Backlog(FakeJournal(), 7, True)
         pages = [FakePage([make_entry(seq) for seq in range(10, 14)])]
         backlog.adopt(
+            0,
             [make_entry(seq) for seq in range(1, before + 1)],
             list(pages),
             [make_entry(seq) for seq in range(20, 20 + after)],
@@ -310,14 +311,20 @@ class PrioritySteps(RuleBasedStateMachine):
 
     @rule()
     def recover(self) -> None:
-        """As after a restart: pages in order of their seqs, the other entries by theirs."""
+        """As after a restart: nothing is out, pages and entries are in order of their seqs."""
         entries, pages = self.backlog.clear()
+        entries += self.out
+        self.model = sorted(self.model + [self.place(entry) for entry in self.out])
+        self.out = []
         pages.sort(key=lambda page: page.first_seq)
         entries.sort(key=lambda entry: entry.seq)
-        first = pages[0].first_seq if pages else self.last + 1
-        before = [entry for entry in entries if entry.seq < first]
         self.backlog = PriorityBacklog(self.journal, 7, True, HIGHEST)
-        self.backlog.adopt(before, pages, entries[len(before) :])
+        for level in range(HIGHEST + 1):
+            own_pages = [page for page in pages if self.backlog.level_of_page(page) == level]
+            own = [entry for entry in entries if self.backlog.level_of(entry.message) == level]
+            first = own_pages[0].first_seq if own_pages else self.last + 1
+            before = [entry for entry in own if entry.seq < first]
+            self.backlog.adopt(level, before, own_pages, own[len(before) :])
 
     @invariant()
     def agrees(self) -> None:

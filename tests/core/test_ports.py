@@ -59,7 +59,7 @@ def test_the_fake_keeps_each_append(append: Callable[[Any], int]) -> None:
 
 KEEPS: dict[str, Callable[[Any], object]] = {
     "settled": lambda journal: journal.settled(1, make_entry(1)),
-    "page_out": lambda journal: journal.page_out(1, True, [make_entry(1)]),
+    "page_out": lambda journal: journal.page_out(1, True, [make_entry(1)], 0),
     "page_in": lambda journal: journal.page_in(Page(1, 1)),
     "page_dropped": lambda journal: journal.page_dropped(1, Page(1, 1)),
 }

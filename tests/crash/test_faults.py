@@ -3,7 +3,7 @@
 import re
 import shutil
 import subprocess
-import time
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -59,18 +59,8 @@ def broker(tmp_path: Path) -> Iterator[Callable[..., BrokerProcess]]:
 
 def connect(broker: BrokerProcess) -> Any:
     """A connection of pika's."""
-    where = pika.ConnectionParameters(
-        "127.0.0.1", broker.port, heartbeat=0, blocked_connection_timeout=PATIENCE_S
-    )
+    where = pika.ConnectionParameters("127.0.0.1", broker.port, heartbeat=0)
     return pika.BlockingConnection(where)
-
-
-def until(happened: Callable[[], bool], connection: Any) -> None:
-    """Let a connection work until something has happened."""
-    end = time.monotonic() + PATIENCE_S
-    while not happened():
-        assert time.monotonic() < end, "it does not happen"
-        connection.process_data_events(0.02)
 
 
 def ballast(place: Path, free_bytes: int) -> Path:
@@ -122,6 +112,79 @@ class OneByOne(AsyncClient):
         self._publish()
 
 
+class Pressing(AsyncClient):
+    """Publishes as fast as it is confirmed until it is told that the disk is short, then waits.
+
+    It is all callbacks: a publish that blocks could not hear that the connection is blocked.
+    """
+
+    window = 20
+
+    def __init__(self, port: int, most: int) -> None:
+        super().__init__(port, Ledger(), 0, "pressing")
+        self.most = most
+        self.sent = 0
+        self.confirmed = 0
+        self.states: list[str] = []
+        self.was_blocked = threading.Event()
+        self._is_last = False
+
+    def begin(self) -> None:
+        """See AsyncClient."""
+        self.connection.add_on_connection_blocked_callback(self._blocked)
+        self.connection.add_on_connection_unblocked_callback(self._unblocked)
+        self.channel.confirm_delivery(self._confirmed)
+        for _ in range(self.window):
+            self._publish()
+
+    def finish(self) -> None:
+        """Publish one more, and close when everything is confirmed; from any thread."""
+        self.connection.ioloop.add_callback_threadsafe(self._finish)
+
+    def _finish(self) -> None:
+        self._is_last = True
+        self._publish()
+
+    def _publish(self) -> None:
+        body = f"{self.sent}|".encode() + bytes(100000)
+        self.channel.basic_publish("", "q", body, PERSISTENT)
+        self.sent += 1
+
+    def _blocked(self, *_: Any) -> None:
+        self.states.append("blocked")
+        self.was_blocked.set()
+
+    def _unblocked(self, *_: Any) -> None:
+        self.states.append("unblocked")
+
+    def _confirmed(self, frame: Any) -> None:
+        tag = frame.method.delivery_tag
+        self.confirmed = tag if frame.method.multiple else max(self.confirmed, tag)
+        if self._is_last and self.confirmed == self.sent:
+            self.connection.close()
+        while not self.states and self.sent < min(self.most, self.confirmed + self.window):
+            self._publish()
+
+    def ended_well(self) -> bool:
+        """Say whether it was blocked and unblocked, and all was confirmed; waits for its end.
+
+        What is consumed makes room, so it may be blocked and unblocked more than once.
+        """
+        self.join(PATIENCE_S)
+        pairs = ["blocked", "unblocked"] * (len(self.states) // 2)
+        return not self.is_alive() and self.confirmed == self.sent and self.states == pairs
+
+
+def pressing(running: BrokerProcess, most: int) -> Pressing:
+    """Declare the queue, and publish until the disk is short."""
+    with connect(running) as connection:
+        connection.channel().queue_declare("q", durable=True)
+    publisher = Pressing(running.port, most)
+    publisher.start()
+    assert publisher.was_blocked.wait(PATIENCE_S), "the disk is full and nobody was told to wait"
+    return publisher
+
+
 def publish_all(broker: BrokerProcess, queue: str, size: int, most: int = 100000) -> int:
     """Publish numbered messages one by one while they are confirmed. Returns how many were."""
     client = OneByOne(broker.port, queue, size, most)
@@ -152,29 +215,15 @@ def test_publishers_wait_while_the_disk_is_nearly_full(mount: Path, broker: Any)
     running = broker(mount / "data", SMALL, "memory_monitor_interval=50ms")
     assert running.is_up(), running.said()
     filling = ballast(mount, 70_000_000)
-    publisher = connect(running)
-    states: list[str] = []
-    publisher.add_on_connection_blocked_callback(lambda *_: states.append("blocked"))
-    publisher.add_on_connection_unblocked_callback(lambda *_: states.append("unblocked"))
-    channel = publisher.channel()
-    channel.queue_declare("q", durable=True)
-    sent = 0
-    while not states:
-        channel.basic_publish("", "q", f"{sent}|".encode() + bytes(100000), PERSISTENT)
-        publisher.process_data_events(0)
-        sent += 1
-        assert sent < 2000, "the disk is full and nobody was told to wait"
-    assert states == ["blocked"]
+    publisher = pressing(running, 2000)
     assert shutil.disk_usage(mount).free > 20_000_000
     assert "disk is short, publishers wait" in running.said()
     with connect(running) as consumer:
         taken = numbers_in(consumer.channel(), "q")
         assert len(taken) > 50 and taken == list(range(len(taken)))
     filling.unlink()
-    until(lambda: states == ["blocked", "unblocked"], publisher)
-    channel.confirm_delivery()
-    channel.basic_publish("", "q", b"0|", PERSISTENT)
-    publisher.close()
+    publisher.finish()
+    assert publisher.ended_well()
     assert running.stop() == 0
     assert "has failed" not in running.said()
 
@@ -185,25 +234,14 @@ def test_room_that_is_reserved_raises_no_alarm_and_no_error(mount: Path, broker:
     running = broker(mount / "data", "memory_monitor_interval=50ms")
     assert running.is_up(), running.said()
     assert shutil.disk_usage(mount).free > 100_000_000
-    publisher = connect(running)
-    states: list[str] = []
-    publisher.add_on_connection_blocked_callback(lambda *_: states.append("blocked"))
-    publisher.add_on_connection_unblocked_callback(lambda *_: states.append("unblocked"))
-    channel = publisher.channel()
-    channel.queue_declare("q", durable=True)
-    sent = 0
-    while not states:
-        channel.basic_publish("", "q", f"{sent}|".encode() + bytes(100000), PERSISTENT)
-        publisher.process_data_events(0)
-        sent += 1
-        assert sent < 1200, "the disk is full and nobody was told to wait"
+    publisher = pressing(running, 1200)
     assert 30_000_000 < shutil.disk_usage(mount).free < 50_000_000
     with connect(running) as consumer:
         taken = numbers_in(consumer.channel(), "q")
         assert len(taken) > 500 and taken == list(range(len(taken)))
     filling.unlink()
-    until(lambda: states == ["blocked", "unblocked"], publisher)
-    publisher.close()
+    publisher.finish()
+    assert publisher.ended_well()
     assert running.stop() == 0
     assert "has failed" not in running.said()
 

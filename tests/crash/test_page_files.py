@@ -4,12 +4,14 @@ from pathlib import Path
 
 from librt.strings import BytesWriter
 
+from amqpd.core.facts import Facts
 from amqpd.core.ports import Log
 from amqpd.core.vhost import QueueIds, VHost
 from amqpd.store import blocks, definitions, pages, records
 from amqpd.store.disk import PosixDisk
 from amqpd.store.journal import StoreJournal
-from amqpd.store.recovery import Recovered, Recovery, _settle
+from amqpd.store.recovered import Recovered
+from amqpd.store.recovery import Recovery, _settle
 from amqpd.store.restore import Restorer
 from amqpd.store.segments import segment_name
 
@@ -33,7 +35,7 @@ def restored(disk: PosixDisk, found: Recovered) -> StoreJournal:
     """A journal that goes on from there."""
     journal = StoreJournal(disk, Log())
     ids = QueueIds()
-    Restorer(found, journal, {"/": VHost("/", journal, ids)}, ids).restore()
+    Restorer(found, journal, {"/": VHost("/", journal, ids)}, ids, Facts()).restore()
     return journal
 
 
@@ -43,7 +45,7 @@ def test_the_number_of_a_file_that_is_gone_is_not_given_again(tmp_path: Path) ->
     found = Recovery(disk).read()
     assert found.last_file == 5 and not found.damage
     journal = restored(disk, found)
-    assert journal._file_for(1, True, 1).number == 6
+    assert journal._file_for(1, True, 1, 0).number == 6
     disk.close()
 
 

@@ -41,8 +41,9 @@ def test_a_broker_says_who_it_is(fake_broker: Fake) -> None:
         LoadOptions(count=500, confirm=1, ack=1, block=1, persistent=True),
         LoadOptions(count=1000, producers=2, consumers=2, queues=2, confirm=100, ack=50),
         LoadOptions(count=1000, confirm=100, ack=50, drain=True),
+        LoadOptions(count=1000, queues=20, consumers=2, confirm=50, ack=50, spread=True),
     ],
-    ids=["transient", "empty", "confirms", "one at a time", "two of each", "drain"],
+    ids=["transient", "empty", "confirms", "one at a time", "two of each", "drain", "spread"],
 )
 def test_all_that_is_sent_comes(fake_broker: Fake, options: LoadOptions) -> None:
     target = fake_broker()

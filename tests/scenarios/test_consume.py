@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from pamqp.commands import Basic
+from pamqp.commands import Basic, Queue
 
 from tests.peers.channel import Channel
 from tests.peers.connection import CAPABILITIES
@@ -80,6 +80,15 @@ def test_a_tag_used_twice_closes_the_connection(channel: Channel, queue: str) ->
     text = "NOT_ALLOWED - attempt to reuse consumer tag 'tag'"
     with connection_error(530, text, Basic.Consume):
         channel.consume(queue, "tag")
+
+
+def test_a_tag_used_twice_is_seen_before_a_missing_queue(
+    peer: Any, channel: Channel, queue: str
+) -> None:
+    channel.consume(queue, "tag")
+    text = "NOT_ALLOWED - attempt to reuse consumer tag 'tag'"
+    with connection_error(530, text, Basic.Consume):
+        channel.consume(peer.name("missing"), "tag")
 
 
 def test_consuming_from_a_missing_queue_is_a_404(peer: Any, channel: Channel) -> None:
@@ -336,6 +345,15 @@ def test_consumers_are_told_when_their_queue_is_deleted(
     for one, tag in ((channel, "here"), (other, "there")):
         (cancel,) = one.take(Basic.Cancel)
         assert (cancel.consumer_tag, cancel.nowait) == (tag, True)
+
+
+def test_who_deletes_the_queue_hears_that_it_is_done_before_its_consumer_is_told(
+    channel: Channel, queue: str
+) -> None:
+    channel.consume(queue, "tag")
+    channel.send(Queue.Delete(queue=queue))
+    first, second = channel.take(count=2)
+    assert (type(first), type(second)) == (Queue.DeleteOk, Basic.Cancel)
 
 
 def test_a_client_that_cannot_be_told_is_not(peer: Any, channel: Channel, queue: str) -> None:

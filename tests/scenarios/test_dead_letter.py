@@ -201,6 +201,15 @@ def test_the_default_exchange_leads_to_a_queue(
     assert (dead.exchange, dead.routing_key) == ("", grave.queue)
 
 
+def test_headers_of_a_dead_letter_are_sorted(
+    peer: Any, channel: Channel, grave: Cemetery, queue: str
+) -> None:
+    channel.publish("", queue, b"1", headers={"z": 1, "a": 2, "x-e": 3})
+    reject(channel, queue)
+    names = [*headers(grave.channel.delivery())]
+    assert names == sorted(names) and len(names) >= 7
+
+
 def test_copies_are_dead_letters_by_their_keys_too(peer: Any, channel: Channel) -> None:
     exchange, dead = peer.name("x"), peer.name("dead")
     channel.declare_exchange(exchange)
@@ -230,6 +239,7 @@ def test_a_key_of_the_queue_replaces_copies_too(
     reject(channel, queue)
     dead = grave.channel.delivery()
     assert deaths(dead)[0]["routing-keys"] == [queue, copy]
+    assert "CC" not in headers(dead)
     assert channel.bodies(copy) == []
 
 
@@ -278,6 +288,18 @@ def test_expiration_is_taken_out(channel: Channel, grave: Cemetery, queue: str) 
     dead = grave.channel.delivery()
     assert dead.properties.expiration is None
     assert deaths(dead)[0]["original-expiration"] == "100000"
+
+
+@pytest.mark.parametrize("spelled", ["007", "+100000", "0100000"])
+def test_the_expiration_is_kept_as_it_was_spelled(
+    peer: Any, channel: Channel, grave: Cemetery, queue: str, spelled: str
+) -> None:
+    channel.publish("", queue, b"1", expiration=spelled)
+    if int(spelled) > 1000:
+        reject(channel, queue)
+    else:
+        let_pass(peer, channel, int(spelled) + 1)
+    assert deaths(grave.channel.delivery())[0]["original-expiration"] == spelled
 
 
 def test_everything_else_stays(channel: Channel, grave: Cemetery, queue: str) -> None:

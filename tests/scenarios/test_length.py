@@ -260,6 +260,27 @@ def test_refused_publishes_may_be_dead_letters(
     assert grave.reasons(1) == [(b"2", "maxlen")]
 
 
+def test_a_dead_letter_comes_after_the_message_that_it_is_a_copy_of(
+    peer: Any, channel: Channel
+) -> None:
+    exchange, refusing, taking = peer.name("x"), peer.name("q1"), peer.name("q2")
+    channel.declare_exchange(exchange, "fanout")
+    arguments = {
+        "x-max-length": 0,
+        "x-overflow": "reject-publish-dlx",
+        "x-dead-letter-exchange": "",
+        "x-dead-letter-routing-key": taking,
+    }
+    channel.declare(refusing, arguments=arguments)
+    channel.declare(taking)
+    channel.bind(refusing, exchange)
+    channel.bind(taking, exchange)
+    channel.publish(exchange, "", b"1")
+    channel.expect_ready(taking, 2)
+    direct, dead = (channel.get(taking, no_ack=True) for _ in range(2))
+    assert (direct.exchange, dead.exchange) == (exchange, "")
+
+
 @pytest.mark.parametrize("overflow", REJECTS)
 def test_a_requeue_is_never_refused(peer: Any, channel: Channel, overflow: str) -> None:
     queue = limited(peer, channel, overflow, x_max_length=1)

@@ -265,6 +265,12 @@ def test_cc_and_bcc_are_more_routing_keys(peer: Any, channel: Channel) -> None:
     assert channel.bodies(other) == []
 
 
+def test_bcc_alone_leaves_an_empty_table(peer: Any, channel: Channel) -> None:
+    exchange, (blind,) = bound(peer, channel, "direct", "bcc")
+    channel.publish(exchange, "k", b"1", headers={"BCC": ["bcc"]})
+    assert channel.get(blind, no_ack=True).properties.headers == {}
+
+
 @pytest.mark.parametrize("header", ["CC", "BCC"])
 def test_cc_is_a_list(peer: Any, channel: Channel, header: str) -> None:
     queue = peer.name("q")

@@ -53,6 +53,16 @@ def test_a_message_may_bring_its_own_time(peer: Any, channel: Channel, grave: Ce
     assert channel.bodies(queue) == [b"2"]
 
 
+def test_no_time_at_all_is_over_at_the_head_only(peer: Any, channel: Channel) -> None:
+    queue = declared(peer, channel)
+    channel.publish("", queue, b"waits")
+    channel.publish("", queue, b"gone", expiration="0")
+    channel.expect_ready(queue, 2)
+    assert channel.bodies(queue) == [b"waits"]
+    channel.publish("", queue, b"gone at once", expiration="0")
+    peer.until(lambda: channel.ready(queue) == 0)
+
+
 def test_a_message_expires_at_the_head_only(peer: Any, channel: Channel, grave: Cemetery) -> None:
     queue = peer.name("q")
     channel.declare(queue, arguments=grave.arguments)

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from amqpd.server.flusher import Flusher
-from amqpd.store.volume import SYNC, Disk, Group
+from amqpd.server.flusher import GATHER_BYTES, GATHER_S, Flusher
+from amqpd.server.shortcut import QUIET_GROUPS
+from amqpd.store.volume import WRITE_SYNCED, Disk, Group
 
 
 class FailingDisk(Disk):
@@ -17,7 +18,7 @@ class FailingDisk(Disk):
         self.good = good
         self.syncs = 0
 
-    def sync(self, name: str) -> None:
+    def write_synced(self, name: str, offset: int, data: bytes) -> None:
         """See Disk."""
         self.syncs += 1
         if self.syncs > self.good:
@@ -30,6 +31,8 @@ class GroupsBroker:
     def __init__(self, groups: int) -> None:
         self.left = groups
         self.told: list[str] = []
+        self.is_sync_awaited = True
+        self.unsynced_bytes = 0
 
     def take_group(self) -> Group | None:
         """The next group, of one step."""
@@ -37,7 +40,7 @@ class GroupsBroker:
             return None
         self.left -= 1
         group = Group(1, 1)
-        group.add(SYNC, "file")
+        group.add(WRITE_SYNCED, "file", 0, b"data")
         return group
 
     def group_done(self, group: Group, now_ms: int) -> None:
@@ -47,6 +50,12 @@ class GroupsBroker:
     def store_failed(self, why: str) -> None:
         """See Broker."""
         self.told.append(why)
+
+
+def open_shortcut(flusher: Flusher) -> None:
+    """Let it look as if every client waited for its confirms."""
+    for _ in range(QUIET_GROUPS):
+        flusher._shortcut.thread_took(1, False)
 
 
 FAILED = "OSError: [Errno 5] Input/output error"
@@ -99,3 +108,62 @@ def test_a_failure_in_the_last_groups_is_told(made: Callable[..., Flusher]) -> N
     with pytest.raises(OSError, match="Input/output error"):
         flusher.stop()
     assert disk.syncs == 2
+
+
+def test_what_nobody_waits_for_gathers_until_somebody_does(made: Callable[..., Flusher]) -> None:
+    broker, disk = GroupsBroker(1), FailingDisk(1)
+    broker.is_sync_awaited = False
+    flusher = made(broker, disk)
+    flusher.kick()
+    assert broker.left == 1
+    broker.is_sync_awaited = True
+    flusher.kick()
+    assert broker.left == 0
+    flusher.stop()
+    assert disk.syncs == 1
+
+
+def test_what_nobody_waits_for_is_sent_when_it_is_much(made: Callable[..., Flusher]) -> None:
+    broker = GroupsBroker(1)
+    broker.is_sync_awaited = False
+    broker.unsynced_bytes = GATHER_BYTES
+    flusher = made(broker, FailingDisk(1))
+    flusher.kick()
+    assert broker.left == 0
+    flusher.stop()
+
+
+def test_what_nobody_waits_for_is_sent_after_a_moment(made: Callable[..., Flusher]) -> None:
+    broker, disk = GroupsBroker(2), FailingDisk(2)
+    broker.is_sync_awaited = False
+    flusher = made(broker, disk)
+    flusher.kick()
+    flusher._loop.call_later(2 * GATHER_S, flusher._loop.stop)
+    flusher._loop.run_forever()
+    assert broker.left < 2
+    flusher.stop()
+    assert disk.syncs == 2
+
+
+def test_the_loop_syncs_itself_when_that_is_the_quickest_way(made: Callable[..., Flusher]) -> None:
+    broker, disk = GroupsBroker(3), FailingDisk(3)
+    flusher = made(broker, disk)
+    open_shortcut(flusher)
+    assert flusher.kick()
+    assert (disk.syncs, broker.told) == (1, ["done"])
+    broker.is_sync_awaited = False
+    broker.unsynced_bytes = GATHER_BYTES
+    assert not flusher.kick()  # nobody waits: that is for the thread
+    flusher.stop()
+    assert disk.syncs == 3
+
+
+def test_a_failure_in_the_loop_is_final_too(made: Callable[..., Flusher]) -> None:
+    broker, disk = GroupsBroker(3), FailingDisk(0)
+    flusher = made(broker, disk)
+    open_shortcut(flusher)
+    assert not flusher.kick()
+    assert broker.told == [FAILED]
+    assert not flusher.kick()
+    flusher.stop()
+    assert (disk.syncs, broker.left) == (1, 2)

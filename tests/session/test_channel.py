@@ -377,9 +377,19 @@ def test_the_last_consumer_takes_an_auto_delete_queue_along(bench: Bench) -> Non
 def test_deleting_an_exclusive_queue_takes_it_from_its_connection(bench: Bench) -> None:
     channel = bench.channel()
     queue = bench.queue("mine", owner=channel.link.id)
+    queue.siblings = channel.link.exclusive_queues
     channel.link.exclusive_queues["mine"] = queue
     publish(channel, key="mine")
     assert channel.delete_queue(queue) == (1, 0)
+    assert channel.link.exclusive_queues == {}
+
+
+def test_an_exclusive_queue_that_expires_leaves_its_connection(bench: Bench) -> None:
+    channel = bench.channel()
+    queue = bench.queue("mine", owner=channel.link.id)
+    queue.siblings = channel.link.exclusive_queues
+    channel.link.exclusive_queues["mine"] = queue
+    bench.vhost.bury(queue)
     assert channel.link.exclusive_queues == {}
 
 

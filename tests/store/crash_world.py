@@ -25,6 +25,7 @@ from tests.peers import codec
 from tests.peers.memory import RecordingLog
 from tests.store import oracle
 from tests.store.client import NOW_MS, Client, make_broker
+from tests.store.crash_definitions import Definer
 from tests.store.oracle import Committed, Copy, Found, Oracle, Posted, Thing
 from tests.store.sim_disk import Crashed, SimDisk
 
@@ -46,6 +47,7 @@ class Swarm:
         self.lives = rng.choice((1, 2, 2, 3))
         self.steps = rng.choice((10, 30, 60)) if self.is_long else rng.choice((15, 60, 120))
         self.queues = 1 if self.is_long else rng.choice((1, 2, 4))
+        self.highest = rng.choice((0, 0, 2))  # priority of queues
         self.segment_bytes = rng.choice((20_000, 100_000, 500_000))
         self.slack_bytes = rng.choice((0, 50_000, 1_000_000))
         self.waiting_bytes_max = rng.choice((100_000, 3_000_000))
@@ -53,6 +55,8 @@ class Swarm:
         self.lateness = rng.choice((0.1, 0.4, 0.8))
         self.weights = {name: rng.choice((0, 1, 1, 3)) for name in STEPS}
         self.weights["publish"] = rng.choice((2, 4, 8))
+        if rng.random() < 0.25:
+            self.weights["define"] = 12
         if self.is_long:
             self.weights["publish"] = 8
             self.weights["delete_queue"] = min(self.weights["delete_queue"], 1) * 0.2
@@ -81,6 +85,7 @@ class World:
         self.moved = 0
         self.accepting: Callable[[], None] = nothing
         self.counts: dict[str, int] = {}
+        self.definer = Definer(self.rng)
 
     # -- lives -------------------------------------------------------------------------------------
 
@@ -125,6 +130,7 @@ class World:
         self.accepting = nothing
         found = {queue.name: queue.backlog.count for queue in self._vhost().queues.values()}
         assert found == self.counts, "a second recovery finds something else"
+        self.definer.begin(self.broker)
         self.client = client = Client(self.broker)
         client.on_delivery = self._delivered
         client.on_confirm = self._confirmed
@@ -193,6 +199,7 @@ class World:
             copy.settle = oracle.SAFE
         self.flight = None
         self.broker.group_done(group, NOW_MS)
+        self.definer.landed(group.position)
         if self.client.connection.id in self.broker.connections:
             self.client.hear()
 
@@ -224,6 +231,8 @@ class World:
         if name in self.queues:
             return
         queue = Thing(self._next(), name, self.rng.random() < 0.85)
+        queue.highest = self.swarm.highest
+        priorities = {"x-max-priority": queue.highest} if queue.highest else {}
         self.oracle.queues[queue.number] = self.queues[name] = queue
         self.client.say(
             TOPOLOGY,
@@ -231,7 +240,7 @@ class World:
             _moves(queue, oracle.ASKED, oracle.THERE),
             queue=name,
             durable=queue.durable,
-            arguments={NUMBER: queue.number},
+            arguments={NUMBER: queue.number, **priorities},
         )
 
     def delete_queue(self) -> None:
@@ -331,15 +340,20 @@ class World:
         if self.exchanges and rng.random() < 0.4:
             exchange, key = rng.choice(list(self.exchanges)), rng.choice("ab")
         persistent = rng.random() < self.swarm.persistent
+        priority = rng.randrange(4) if self.swarm.highest else 0
         head = codec.encode_properties(
-            {"delivery_mode": 2 if persistent else 1, "message_id": f"m{self.number}"}
+            {
+                "delivery_mode": 2 if persistent else 1,
+                "priority": priority,
+                "message_id": f"m{self.number}",
+            }
         )
         if self.swarm.is_long:
             size = rng.randint(100_000, 300_000)
         else:
             size = rng.choice((0, 10, 200, 5000, rng.randrange(40_000)))
         body = b"%08d:" % self._next() + BODY[:size]
-        return Posted(body, exchange, key, persistent, head)
+        return Posted(body, exchange, key, persistent, head, priority)
 
     def _accept(self, posted: Posted) -> None:
         """Let a message come to where it is routed now."""
@@ -508,6 +522,10 @@ class World:
         for copy in posted.copies:
             copy.queue.copies.remove(copy)
 
+    def define(self) -> None:
+        """Change users, vhosts, permissions, parameters or policies."""
+        self.definer.change(self.broker)
+
     # -- after a life ------------------------------------------------------------------------------
 
     def _check(self, ending: str) -> None:
@@ -516,6 +534,7 @@ class World:
         broker = self._recover(disk)
         assert not self.found.damage, [str(damage) for damage in self.found.damage]
         assert ending != CLEAN or self.found.is_clean
+        self.definer.compare(broker)
         queues = {_number_of(q): q.name for q in broker.vhosts["/"].queues.values()}
         system = {name for name, _, _ in PREDECLARED} | {""}
         exchanges = {
@@ -608,4 +627,5 @@ STEPS: dict[str, Callable[[World], None]] = {
     "delete_exchange": World.delete_exchange,
     "bind": World.bind,
     "unbind": World.unbind,
+    "define": World.define,
 }

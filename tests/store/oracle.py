@@ -27,6 +27,7 @@ class Thing:
         self.state = ASKED
         self.ends = ends  # of a binding: exchange and queue; its name is its key
         self.kind = ""
+        self.highest = 0  # priority of a queue
         self.copies: list[Copy] = []
 
     def is_certain(self) -> bool:
@@ -41,12 +42,21 @@ class Thing:
 class Posted:
     """A message as it was published."""
 
-    def __init__(self, body: bytes, exchange: str, key: str, persistent: bool, head: bytes) -> None:
+    def __init__(
+        self,
+        body: bytes,
+        exchange: str,
+        key: str,
+        persistent: bool,
+        head: bytes,
+        priority: int = 0,
+    ) -> None:
         self.body = body
         self.exchange = exchange
         self.key = key
         self.persistent = persistent
         self.head = head  # properties as sent
+        self.priority = priority
         self.copies: list[Copy] = []
 
     def is_safe_now(self) -> None:
@@ -66,6 +76,11 @@ class Copy:
         self.settle = ""  # "", ASKED or SAFE
         self.was_delivered = False
         self.may_be_delivered = False  # a crash made the broker forget
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Where it is in its queue: the lowest leaves first."""
+        return -min(self.posted.priority, self.queue.highest), self.order
 
     def must_be_there(self) -> bool:
         """Say whether a crash may not take it."""
@@ -149,10 +164,10 @@ class Oracle:
                 known = copy.was_delivered or copy.may_be_delivered
                 assert known, f"{what} was never delivered"
             back.append(copy)
-        orders = [copy.order for copy in back]
-        assert len(set(orders)) == len(orders), f"twice the same in {queue.name}"
-        assert orders == sorted(orders), f"order of {queue.name}: {orders}"
-        there = set(orders)
+        places = [copy.place for copy in back]
+        assert len(set(places)) == len(places), f"twice the same in {queue.name}"
+        assert places == sorted(places), f"order of {queue.name}: {places}"
+        there = {copy.order for copy in back}
         for copy in queue.copies:
             if copy.must_be_there():
                 assert copy.order in there, f"{copy.posted.body[:10]!r} in {queue.name} is lost"

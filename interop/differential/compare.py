@@ -1,0 +1,76 @@
+"""One script on both brokers, and where they part.
+
+Brokers with several processes inside do not always do the same thing twice: two queues that feed
+one channel may be a hair's breadth apart. So a difference counts only if it comes every time.
+"""
+
+import secrets
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from interop.address import Address
+from interop.differential.explained import comparable
+from interop.script.language import Step
+from interop.script.player import Outcome, play_script
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first step of which not the same came, and what came on both sides."""
+
+    index: int
+    ours: list[Outcome]
+    theirs: list[Outcome]
+
+    def text(self) -> str:
+        """The dialogue with both up to the difference, as people read it."""
+        before = [outcome.text() for outcome in self.ours[: self.index]]
+        one, other = self.ours[self.index], self.theirs[self.index]
+        only_ours = [f"  - {line}" for line in one.lines if line not in other.lines]
+        only_theirs = [f"  + {line}" for line in other.lines if line not in one.lines]
+        common = [f"    {line}" for line in one.lines if line in other.lines]
+        if not only_ours and not only_theirs:
+            only_ours = [f"  - {line}" for line in one.lines]
+            only_theirs = [f"  + {line}" for line in other.lines]
+            common = []
+        step = one.text().splitlines()[0]
+        return "\n".join([*before, step, *common, *only_ours, *only_theirs])
+
+
+class Pair:
+    """Two brokers that are asked the same."""
+
+    def __init__(self, ours: Address, theirs: Address) -> None:
+        self._addresses = (ours, theirs)
+        self._threads = ThreadPoolExecutor(2)
+
+    def play(self, steps: Sequence[Step]) -> Difference | None:
+        """Play the script once on both, side by side."""
+        run = secrets.token_hex(3)
+        both = zip(self._addresses, "ab", strict=True)  # it may be one broker
+        ours, theirs = self._threads.map(
+            lambda one: play_script(one[0], f"dif.{run}{one[1]}.", list(steps)), both
+        )
+        return first_difference(ours, theirs)
+
+    def differ(self, steps: Sequence[Step], times: int = 3) -> Difference | None:
+        """The difference of the script, if there is one `times` times in a row."""
+        found = None
+        for _ in range(times):
+            found = self.play(steps)
+            if found is None:
+                return None
+        return found
+
+    def close(self) -> None:
+        """Let the threads go."""
+        self._threads.shutdown()
+
+
+def first_difference(ours: list[Outcome], theirs: list[Outcome]) -> Difference | None:
+    """Where two dialogues part, or None if they do not."""
+    for index, (one, other) in enumerate(zip(ours, theirs, strict=True)):
+        if [*map(comparable, one.lines)] != [*map(comparable, other.lines)]:
+            return Difference(index, ours, theirs)
+    return None
