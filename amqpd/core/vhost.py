@@ -537,7 +537,10 @@ class VHost(Home):
         headers = deadletter.headers_of(message)
         keys = [own_key, *deadletter.copies_of(headers)]
         wall_s = (self._timers.now_ms + self._timers.wall_offset_ms) // 1000
-        history = deadletter.record_death(headers, message, queue.name, reason, wall_s, keys)
+        trusts = self.profile.trusts_deaths
+        history = deadletter.record_death(
+            headers, message, queue.name, reason, wall_s, keys, trusts
+        )
         key = rules.dead_letter_key
         if key is not None and "CC" in headers:
             del headers["CC"]

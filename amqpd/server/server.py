@@ -135,8 +135,17 @@ class Server:
         """Build the broker, without users so far."""
         entropy = SystemEntropy()
         users = Users(entropy)
-        limits = self.settings.limits
-        return Broker(limits, users, journal, entropy, now_ms(), self.log, wall_ms())
+        settings = self.settings
+        return Broker(
+            settings.limits,
+            users,
+            journal,
+            entropy,
+            now_ms(),
+            self.log,
+            wall_ms(),
+            settings.profile,
+        )
 
     async def _listen(self, listener: Listener, turns: Turns) -> None:
         """Open one listener, on all its addresses."""
