@@ -214,7 +214,12 @@ class Broker(Host):
 
     def _new_vhost(self, name: str) -> VHost:
         return VHost(
-            name, self._journal, self._queue_ids, self._context.timers, self.profile
+            name,
+            self._journal,
+            self._queue_ids,
+            self._context.timers,
+            self.profile,
+            self._context.entropy,
         )
 
     def make_vhost(self, name: str) -> VHost:
@@ -252,9 +257,7 @@ class Broker(Host):
         assert self._store is not None
         if found.facts.by_key:
             self._directory.adopt(found.facts)
-        restorer = Restorer(
-            found, self._store, self.vhosts, self._queue_ids, self._directory.facts
-        )
+        restorer = Restorer(found, self._store, self.vhosts, self._queue_ids, self._directory.facts)
         for name in restorer.vhost_names():
             self.add_vhost(name)
         restorer.restore()

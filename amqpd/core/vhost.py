@@ -10,16 +10,19 @@ another client has just declared, bound or deleted may not be safe yet.
 
 from typing import Final
 
+from mypy_extensions import i64
+
 from amqpd import errors
 from amqpd.core import deadletter
 from amqpd.core.arguments import ArgumentRules, check_equal
-from amqpd.core.exchange import Binding, Exchange, Identity, identity_of
-from amqpd.core.exchange_types import TYPES, make_exchange
+from amqpd.core.dice import Dice
+from amqpd.core.exchange import Binding, Envelope, Exchange, Home, Identity, identity_of
+from amqpd.core.exchange_types import check_type, make_exchange
 from amqpd.core.governing import govern_exchange, govern_queue
 from amqpd.core.message import Message, make_address
 from amqpd.core.policy import Policies
-from amqpd.core.ports import NO_POSITION, Journal
-from amqpd.core.queue import FULL, NO_WAY, PLACED, Queue, Undertaker
+from amqpd.core.ports import NO_POSITION, Entropy, Journal
+from amqpd.core.queue import FULL, NO_WAY, PLACED, Queue
 from amqpd.core.queue_types import check_new, make_queue
 from amqpd.core.timers import Timers
 from amqpd.limits import ROUTE_EXCHANGES_MAX
@@ -52,7 +55,7 @@ class QueueIds:
         return self.last
 
 
-class VHost(Undertaker):
+class VHost(Home):
     """A name space with exchanges and queues of its own (spec 1.1.3, RabbitMQ: vhosts)."""
 
     def __init__(
@@ -62,7 +65,9 @@ class VHost(Undertaker):
         queue_ids: QueueIds,
         timers: Timers | None = None,
         profile: Profile = V3_13,
+        entropy: Entropy | None = None,
     ) -> None:
+        super().__init__(Dice(entropy))
         self.profile: Final = profile
         self.argument_rules: Final = ArgumentRules(profile)
         self._timers: Final = timers or Timers()
@@ -126,8 +131,7 @@ class VHost(Undertaker):
 
         Returns the journal position. Raises SoftError 406 or 403.
         """
-        if kind not in TYPES:
-            raise errors.unknown_exchange_type(kind)
+        check_type(kind)
         current = self.exchanges.get(name)
         if current is not None:
             self._check_equal_exchange(current, kind, durable, auto_delete, internal, arguments)
@@ -148,6 +152,7 @@ class VHost(Undertaker):
             internal=internal,
             arguments=arguments,
         )
+        exchange.installed(self)
         self.generation += 1
         govern_exchange(exchange, self.policies)
         if durable:
@@ -328,7 +333,7 @@ class VHost(Undertaker):
         current = source.bindings.get(identity)
         if current is not None:
             return current.position
-        source.check(binding.key, binding.arguments)
+        source.check(binding)
         source.bindings[identity] = binding
         source.add(binding)
         destination = (binding.queue is not None, binding.destination)
@@ -393,11 +398,16 @@ class VHost(Undertaker):
     # -- messages --------------------------------------------------------------------------------
 
     def route(
-        self, exchange_name: str, keys: list[str], headers: Table
+        self,
+        exchange_name: str,
+        keys: list[str],
+        headers: Table,
+        content: bytes = b"",
+        header_bytes: i64 = 0,
     ) -> tuple[list[Queue], bool]:
         """Find the queues that a message reaches, each once, in the order of the bindings.
 
-        Returns (queues, whether the headers played a part). The exchange must exist.
+        Returns (queues, whether more than the keys played a part). The exchange must exist.
         Exchange-to-exchange bindings and alternate exchanges are followed breadth first, each
         exchange once, so cycles end (RabbitMQ: e2e, alternate exchanges).
         """
@@ -408,13 +418,13 @@ class VHost(Undertaker):
                     found[key] = self.queues[key]
             return list(found.values()), False
         by_headers = False
+        envelope = Envelope(keys, headers, content, header_bytes)
         seen = {exchange_name}
         waiting = [self.exchanges[exchange_name]]
         for exchange in waiting:  # grows while it is walked
             matched: list[Binding] = []
             by_headers = by_headers or exchange.needs_headers
-            for key in keys:
-                exchange.match(key, headers, matched)
+            exchange.route(envelope, matched)
             if not matched and exchange.alternate is not None:
                 self._follow(exchange.alternate, seen, waiting)
             for binding in matched:
@@ -534,7 +544,13 @@ class VHost(Undertaker):
         key = rules.dead_letter_key
         if key is not None and "CC" in headers:
             del headers["CC"]
-        found, _ = self.route(target, keys if key is None else [key], headers)
+        found, _ = self.route(
+            target,
+            keys if key is None else [key],
+            headers,
+            message.content,
+            message.header_bytes,
+        )
         found = [to for to in found if not deadletter.is_cycle(history, reason, to.name)]
         if not found:
             return [], message

@@ -105,7 +105,11 @@ class Channel(DeliveringChannel):
             route = self._find_route(publish)
         flags = properties.flags_of(content)
         queues = route.queues
-        if flags == properties.DELIVERY_MODE and header_bytes == _BARE_HEADER:
+        if (
+            flags == properties.DELIVERY_MODE
+            and header_bytes == _BARE_HEADER
+            and not route.by_headers
+        ):
             persistent = content[_BARE_HEADER - 2] == 2
         elif flags == 0 and header_bytes == _BARE_HEADER - 1 and not route.by_headers:
             persistent = False
