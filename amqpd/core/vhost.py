@@ -14,8 +14,10 @@ from mypy_extensions import i64
 
 from amqpd import errors
 from amqpd.core import deadletter
-from amqpd.core.arguments import ArgumentRules, check_equal
+from amqpd.core.arguments import ArgumentRules
 from amqpd.core.dice import Dice
+from amqpd.core.equality import check_equal_exchange, check_flag
+from amqpd.core.events import Events
 from amqpd.core.exchange import Binding, Envelope, Exchange, Home, Identity, identity_of
 from amqpd.core.exchange_types import check_type, make_exchange
 from amqpd.core.governing import govern_exchange, govern_queue
@@ -71,7 +73,9 @@ class VHost(Home):
         self.profile: Final = profile
         self.argument_rules: Final = ArgumentRules(profile)
         self._timers: Final = timers or Timers()
-        self.refused = False  # a queue refused the latest publish
+        self.refused = 0  # how many queues refused the latest publish
+        self.is_traced = False  # the firehose is on
+        self.events = Events()  # the broker's, once it has them
         self._dying: list[tuple[Queue, Message, str]] = []
         self._is_burying = False
         self.name: Final = name
@@ -134,7 +138,9 @@ class VHost(Home):
         check_type(kind)
         current = self.exchanges.get(name)
         if current is not None:
-            self._check_equal_exchange(current, kind, durable, auto_delete, internal, arguments)
+            check_equal_exchange(
+                current, self.name, kind, durable, auto_delete, internal, arguments
+            )
             return current.position
         if name.startswith("amq."):
             raise errors.reserved_name("exchange", name)
@@ -155,42 +161,12 @@ class VHost(Home):
         exchange.installed(self)
         self.generation += 1
         govern_exchange(exchange, self.policies)
+        self.events.exchange_created(self.name, exchange)
         if durable:
             exchange.position = self._journal.exchange_declared(
                 self.name, name, kind, auto_delete, internal, arguments
             )
         return exchange.position
-
-    def _check_equal_exchange(
-        self,
-        current: Exchange,
-        kind: str,
-        durable: bool,
-        auto_delete: bool,
-        internal: bool,
-        arguments: Table,
-    ) -> None:
-        name = current.name
-        if current.kind != kind:
-            raise errors.inequivalent(
-                "type", "exchange", name, self.name, f"'{kind}'", f"'{current.kind}'"
-            )
-        self._check_flag("durable", "exchange", name, durable, current.durable)
-        self._check_flag("auto_delete", "exchange", name, auto_delete, current.auto_delete)
-        self._check_flag("internal", "exchange", name, internal, current.internal)
-        check_equal(
-            "alternate-exchange",
-            "exchange",
-            name,
-            self.name,
-            arguments.get("alternate-exchange"),
-            current.arguments.get("alternate-exchange"),
-        )
-
-    def _check_flag(self, flag: str, kind: str, name: str, asked: bool, held: bool) -> None:
-        if asked != held:
-            received, current = ("'true'", "'false'") if asked else ("'false'", "'true'")
-            raise errors.inequivalent(flag, kind, name, self.name, received, current)
 
     def delete_exchange(self, name: str, if_unused: bool) -> int:
         """Delete an exchange and all bindings from and to it; missing is fine. Returns position."""
@@ -218,6 +194,7 @@ class VHost(Home):
                 self._unlink(binding)
                 if binding.source.auto_delete and not binding.source.bindings:
                     doomed.append(binding.source)
+            self.events.exchange_deleted(self.name, exchange)
             if exchange.durable:
                 position = self._journal.exchange_deleted(self.name, exchange.name)
         return position
@@ -259,6 +236,7 @@ class VHost(Home):
         self.queues[name] = queue
         self.generation += 1
         govern_queue(queue, self.policies)
+        self.events.queue_created(self.name, queue)
         if queue.durable:
             queue.position = self._journal.queue_declared(
                 queue.id, self.name, name, auto_delete, arguments
@@ -279,10 +257,11 @@ class VHost(Home):
 
         Raises SoftError 405 or 406 for the first difference, in RabbitMQ's order.
         """
+        name, vhost = queue.name, self.name
         if (queue.owner != 0) != exclusive or (queue.owner and queue.owner != owner):
             raise errors.queue_locked(queue.name, self.name)
-        self._check_flag("durable", "queue", queue.name, durable and not exclusive, queue.durable)
-        self._check_flag("auto_delete", "queue", queue.name, auto_delete, queue.auto_delete)
+        check_flag("durable", "queue", name, vhost, durable and not exclusive, queue.durable)
+        check_flag("auto_delete", "queue", name, vhost, auto_delete, queue.auto_delete)
         self.argument_rules.check_queue_equal(queue.name, self.name, arguments, queue.arguments)
 
     def delete_queue(self, queue: Queue) -> tuple[int, int]:
@@ -296,6 +275,7 @@ class VHost(Home):
             self._unlink(binding)
             if binding.source.auto_delete and not binding.source.bindings:
                 unused.append(binding.source)
+        self.events.queue_deleted(self.name, queue)
         count = queue.delete()
         if queue.durable:
             position = self._journal.queue_deleted(queue.id)
@@ -339,6 +319,7 @@ class VHost(Home):
         destination = (binding.queue is not None, binding.destination)
         self._leading_to.setdefault(destination, {})[source.name, identity] = binding
         self.generation += 1
+        self.events.binding_created(self.name, binding)
         if binding.durable:
             binding.position = self._journal.bound(
                 self.name,
@@ -386,6 +367,7 @@ class VHost(Home):
         if not leading_here:
             del self._leading_to[destination]
         self.generation += 1
+        self.events.binding_deleted(self.name, binding)
 
     def bindings(self) -> list[Binding]:
         """All bindings of the vhost, but for the default exchange's implicit ones."""
@@ -497,7 +479,7 @@ class VHost(Home):
         """Return the queues that do not refuse a message."""
         takers = [queue for queue in queues if not queue.refuses(message)]
         if len(takers) < len(queues):
-            self.refused = True
+            self.refused += len(queues) - len(takers)
         return takers
 
     # -- what queues do not keep ------------------------------------------------------------------

@@ -17,8 +17,9 @@ from amqpd.core.message import Address, Message
 from amqpd.core.queue import LOST, NACKED, Queue
 from amqpd.core.vhost import VHost
 from amqpd.limits import ROUTE_CACHE_MAX
-from amqpd.session import inspection
+from amqpd.session import inspection, telling
 from amqpd.session.delivering import DeliveringChannel
+from amqpd.session.firehose import Tap
 from amqpd.session.link import Link
 from amqpd.session.subscription import Subscription
 from amqpd.session.timeouts import DeliveryWatch
@@ -124,6 +125,8 @@ class Channel(DeliveringChannel):
                 content,
                 header_bytes,
             )
+            if self.vhost.is_traced and queues is not route.queues:
+                queues = [*queues, self.tap_on(queues)]
         message = Message(
             route.address, content, header_bytes, body_bytes, frame_bytes, self.number, persistent
         )
@@ -156,6 +159,8 @@ class Channel(DeliveringChannel):
         if exchange and self.vhost.exchange(exchange).internal:
             raise errors.internal_exchange(exchange, self.vhost.name)
         queues, by_headers = self.vhost.route(exchange, [routing_key], {})
+        if self.vhost.is_traced:
+            queues = [*queues, self.tap_on(queues)]
         encoded = methods.publish_head(exchange, routing_key) + b"\xce"
         return Route(
             Address(exchange, routing_key, encoded),
@@ -172,15 +177,33 @@ class Channel(DeliveringChannel):
             if position > self.position:
                 self.position = position
             if self.vhost.refused:
-                self.vhost.refused = False
-                self._refuse()
-                return
+                refused, self.vhost.refused = self.vhost.refused, 0
+                if self._is_refused(queues, refused, message, mandatory):
+                    self._refuse()
+                    return
         elif mandatory:
             self._return(message)
         if self.confirming:
             self.published += 1
             if not self.is_touched:
                 self.link.context.settlement.touch(self)
+
+    def tap_on(self, queues: list[Queue]) -> Queue:
+        """Return what sees to it that a publish to these queues is traced (see `firehose`)."""
+        return Tap(self.link, self.number, queues)
+
+    def _is_refused(
+        self, queues: list[Queue], refused: int, message: Message, mandatory: bool
+    ) -> bool:
+        """Say whether a queue has refused a publish, not only the firehose's tap.
+
+        What goes nowhere but to the tap is returned to its sender if it must be.
+        """
+        if not isinstance(queues[-1], Tap):
+            return True
+        if len(queues) == 1 and mandatory:
+            self._return(message)
+        return refused > 1
 
     def _refuse(self) -> None:
         """Tell that a full queue refused a publish (RabbitMQ: reject-publish)."""
@@ -345,6 +368,7 @@ class Channel(DeliveringChannel):
     def forget(self, tag: str) -> None:
         """See DeliveringChannel."""
         consumer = self.consumers.pop(tag)
+        telling.consumer_deleted(self.link, self.number, consumer.queue.name, tag)
         if consumer.queue.name == self.reply_queue:
             self.reply_queue = ""
 
@@ -409,6 +433,7 @@ class Channel(DeliveringChannel):
         self.requeue(entries, LOST)
         for queue in queues:
             queue.activate()
+        telling.channel_closed(self.link, self.number)
 
     def unacked_entries(self) -> list[tuple[int, Entry]]:
         """What was delivered and is not settled, with the id of its queue; also in transactions."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from librt.strings import BytesWriter
 
+from amqpd.core.events import EVENTS
 from amqpd.core.facts import Facts
 from amqpd.core.vhost import PREDECLARED, VHost
 from amqpd.store import records
@@ -24,7 +25,7 @@ LAST_QUEUE_ID: Final = "last-queue-id"
 FACT: Final = "fact"
 FACT_GONE: Final = "fact.gone"
 
-_SYSTEM: Final = [name for name, _, _ in PREDECLARED]
+_SYSTEM: Final = [name for name, _, _ in PREDECLARED] + [EVENTS]
 
 
 def write(out: BytesWriter, table: Table) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from pamqp import commands
 
 from amqpd.broker import Broker
+from amqpd.core.events import EVENTS
 from amqpd.core.exchange import Binding
 from amqpd.core.vhost import PREDECLARED
 from amqpd.store import pages
@@ -536,7 +537,7 @@ class World:
         assert ending != CLEAN or self.found.is_clean
         self.definer.compare(broker)
         queues = {_number_of(q): q.name for q in broker.vhosts["/"].queues.values()}
-        system = {name for name, _, _ in PREDECLARED} | {""}
+        system = {name for name, _, _ in PREDECLARED} | {"", EVENTS}
         exchanges = {
             _number_of(x): x.name
             for x in broker.vhosts["/"].exchanges.values()
