@@ -73,6 +73,14 @@ def destination_not_found() -> SoftError:
     return SoftError(PRECONDITION_FAILED, "Destination not found")
 
 
+def no_delayed_type() -> SoftError:
+    """A delayed message exchange that is not told a type to route by."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        "Invalid argument, 'x-delayed-type' must be an existing exchange type",
+    )
+
+
 def no_jms_exchange(kind: str) -> SoftError:
     """A declare of the exchange type of RabbitMQ's JMS plugin."""
     return SoftError(

@@ -175,6 +175,8 @@ class Channel(DeliveringChannel):
                 self.vhost.refused = False
                 self._refuse()
                 return
+            if mandatory and queues[0].is_hidden:
+                self._return(message)  # an exchange keeps it; nobody has it yet
         elif mandatory:
             self._return(message)
         if self.confirming:
