@@ -78,12 +78,8 @@ class Journal:
     def expires(self, queue_id: int, entry: Entry) -> None:
         """Append when an entry that was just appended expires; not all journals need to know."""
 
-    def returned(self, queue_id: int, entry: Entry, reason: int = 0) -> None:
-        """Append that an entry of a quorum queue came back, and its counts.
-
-        A `reason` above 0 is its place in `deadletter.REASONS`, from 1 on: it does not wait any
-        more, but is to leave as a dead letter when there is a place for it.
-        """
+    def returned(self, queue_id: int, entry: Entry) -> None:
+        """Append that an entry of a quorum queue came back, and its counts."""
 
     def begin(self) -> None:
         """Begin a group of appends that survive a crash together or not at all."""

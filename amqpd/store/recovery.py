@@ -26,7 +26,7 @@ from typing import Final
 from librt.strings import read_i32_be, read_i64_be
 
 from amqpd.core import facts
-from amqpd.core.consumer import Entry
+from amqpd.core.consumer import COUNTS_MAX, Entry
 from amqpd.core.message import Message
 from amqpd.store import blocks, definitions, pages, records
 from amqpd.store.blocks import Damage, Scan
@@ -159,6 +159,8 @@ class Recovery:
             queue = self.found.queues.get(queue_id)
             if queue is not None and seq in queue.entries:
                 queue.entries[seq].expires_ms = wall_ms  # monotonic from `restore` on
+        elif kind == records.RETURNED:
+            self._replay_returned(*records.decode_range(data[start:end]))
         elif kind == records.DEFINED:
             table, _ = tables.decode_table(data, start, end)
             self._replay_defined(table)
@@ -215,6 +217,16 @@ class Recovery:
             entry.segment = self._segment
             queue.entries[seq] = entry
             queue.saw(seq)
+
+    def _replay_returned(self, queue_id: int, seq: int, counts: int) -> None:
+        """Note how often an entry came back, where the journal has it and where a page does."""
+        queue = self.found.queues.get(queue_id)
+        if queue is not None and seq in queue.entries:
+            queue.entries[seq].counts = counts & COUNTS_MAX
+            queue.entries[seq].redelivered = True
+        for file in self._files_of.get(queue_id, []):
+            if file.first_seq <= seq <= file.last_seq and not file.is_settled(seq):
+                file.counts[seq] = counts & COUNTS_MAX
 
     def _replay_settled(self, queue_id: int, first: int, last: int) -> None:
         queue = self.found.queues.get(queue_id)

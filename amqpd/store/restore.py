@@ -7,6 +7,7 @@ from amqpd.core.exchange import Binding
 from amqpd.core.facts import Facts
 from amqpd.core.ports import Page
 from amqpd.core.queue import Queue
+from amqpd.core.quorum_queue import QuorumQueue
 from amqpd.core.vhost import QueueIds, VHost
 from amqpd.store import blocks
 from amqpd.store.journal import StoreJournal
@@ -116,6 +117,9 @@ class Restorer:
         for entry in sorted(recovered.entries.values(), key=_seq_of):
             if entry.expires_ms:
                 entry.expires_ms = max(1, entry.expires_ms - self._journal.wall_offset_ms)
+            if entry.reason() and isinstance(queue, QuorumQueue):
+                queue.adopt_unplaced(entry)
+                continue
             entries.setdefault(backlog.level_of(entry.message), []).append(entry)
         stored: dict[int, list[StoredPage]] = {}
         for page in self._found.pages.get(queue_id, []):
