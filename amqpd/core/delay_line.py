@@ -81,6 +81,7 @@ class _Intake(Queue):
             arguments={},
         )
         self.is_hidden = True
+        self.is_holding = True
         self.rules = Rules({})  # or no publish would ask for its `taker`
         self._line: Final = line
 

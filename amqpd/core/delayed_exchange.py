@@ -12,11 +12,13 @@ from amqpd.core.exchange import Binding, Envelope, Exchange, Home
 from amqpd.core.queue import Queue
 from amqpd.wire.tables import Table
 
+DELAYED: Final = "x-delayed-message"
+
 
 class DelayedExchange(Exchange):
     """See the module. `inner` is an exchange of the other type that shares its bindings."""
 
-    kind = "x-delayed-message"
+    kind = DELAYED
     needs_headers = True
 
     def __init__(

@@ -2,17 +2,19 @@
 
 direct (spec 3.1.3.1), fanout (3.1.3.2), topic (3.1.3.3) and headers (3.1.3.4). The default
 exchange is no object: the vhost looks up a queue by the routing key. What plugins add to RabbitMQ
-is in modules of its own: `hash_exchanges`, `random_exchanges`, `delayed_exchange`.
+is in modules of its own: `hash_exchanges`, `random_exchanges`, `delayed_exchange`,
+`history_exchange`.
 """
 
 from typing import Final
 
 from amqpd import errors
 from amqpd.core import plugin_errors
-from amqpd.core.delayed_exchange import DelayedExchange
+from amqpd.core.delayed_exchange import DELAYED, DelayedExchange
 from amqpd.core.exchange import Binding, Exchange, Identity
 from amqpd.core.hash_exchanges import ConsistentHashExchange, ModulusHashExchange
 from amqpd.core.headers import HeadersMatch, compile_match
+from amqpd.core.history_exchange import RecentHistoryExchange
 from amqpd.core.random_exchanges import LocalRandomExchange, RandomExchange
 from amqpd.core.topic import TopicTree
 from amqpd.wire import tables
@@ -173,6 +175,7 @@ TYPES: Final[dict[str, type[Exchange]]] = {
     "x-modulus-hash": ModulusHashExchange,
     "x-random": RandomExchange,
     "x-local-random": LocalRandomExchange,
+    "x-recent-history": RecentHistoryExchange,
 }
 
 # Types of RabbitMQ's plugins that are known here and refused.
@@ -181,7 +184,7 @@ _NOT_SUPPORTED: Final = ("x-jms-topic",)
 
 def check_type(kind: str) -> None:
     """Raise SoftError 406 unless there is an exchange type of that name."""
-    if kind not in TYPES and kind != DelayedExchange.kind:
+    if kind not in TYPES and kind != DELAYED:
         if kind in _NOT_SUPPORTED:
             raise plugin_errors.no_jms_exchange(kind)
         raise errors.unknown_exchange_type(kind)
@@ -211,7 +214,7 @@ def make_exchange(
     Raises SoftError 406 if there is no such type, or if it does not take the arguments.
     """
     check_type(kind)
-    if kind == DelayedExchange.kind:
+    if kind == DELAYED:
         return DelayedExchange(
             vhost,
             name,

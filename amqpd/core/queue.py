@@ -103,6 +103,7 @@ class Queue:
         self.position = NO_POSITION
         self.is_deleted = False
         self.is_hidden = False  # an exchange keeps something in it; no client knows of it
+        self.is_holding = False  # and what is in it will be routed later
         self.siblings: dict[str, Queue] | None = None  # what its owner has, while it is one of it
         self.profile: Final = profile
         self.rules: Rules | None = rules_of(arguments, profile)
