@@ -1,6 +1,7 @@
 """`python -m interop differential`: two brokers, the same random scripts."""
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ TELL_EVERY_S: Final = 10.0
 def main(words: Sequence[str]) -> int:
     """Run the command; 0 if the brokers were the same to their clients, 1 if not."""
     options = _parser().parse_args(words)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started ends with us
     try:
         with located([options.url, options.against]) as urls:
             return _play(Pair(*map(parse, urls)), options)

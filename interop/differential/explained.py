@@ -10,6 +10,7 @@ What can be taken out of a line that was heard is taken out here. The rest is no
   amqpd takes them as late words about something that is over; only a broken client can tell.
 - x-queue-type that is not known: RabbitMQ 3.10 closes the connection with 541, since 3.12 it closes
   the channel with 406, as amqpd does; where the queue exists, texts differ alike.
+- x-max-priority 0: RabbitMQ 3.10 has one level then, 3.13 and amqpd two.
 - An ordinary consumer with the tag of the direct reply-to consumer of its channel: RabbitMQ allows
   two consumers of one tag then, amqpd refuses the second as any other.
 - basic.qos with global and messages that basic.get has taken: RabbitMQ counts those taken before,

@@ -368,10 +368,7 @@ class Player:
                 for text in sorted(confirms):
                     self._note(f"{name}{channel} < {text}")
             line.settled_confirms.clear()
-        # What a delivery has overtaken, or not, is another process's business: answers come first.
-        self._outcome.lines.sort(
-            key=lambda text: (text.split(" ", 1)[0], " < basic.deliver " in text)
-        )
+        self._outcome.lines.sort(key=_place_of)
 
     def _note_states(self, states: dict[str, str]) -> None:
         for queue, state in states.items():
@@ -379,6 +376,15 @@ class Player:
                 shown = self._names.shown(Said("", {"queue": queue})).fields["queue"]
                 self._note(f"= {shown} {state}")
         self._states = states
+
+
+def _place_of(line: str) -> tuple[str, int, str]:
+    """Where a line belongs: what a delivery has overtaken, or not, is another process's business,
+    so answers come first; and consumers of one queue hear of its end in any order."""
+    place = line.split(" ", 1)[0]
+    if " < basic.cancel " in line:
+        return place, 1, line
+    return place, 2 if " < basic.deliver " in line else 0, ""
 
 
 def play_script(address: Address, prefix: str, steps: list[Step]) -> list[Outcome]:
