@@ -15,7 +15,7 @@ from interop.differential.generate import generate
 from interop.differential.shrink import shrink
 from interop.script.language import Step, show_step
 from interop.script.language import parse as parse_script
-from interop.wire.connection import Gone
+from interop.wire.connection import Refused
 
 DEFAULT_URL: Final = "amqp://guest:guest@127.0.0.1:5672/"
 TELL_EVERY_S: Final = 10.0
@@ -28,7 +28,7 @@ def main(words: Sequence[str]) -> int:
     try:
         with located([options.url, options.against]) as urls:
             return _play(Pair(*map(parse, urls)), options)
-    except (OSError, Gone, NoBrokerHere, ValueError) as error:
+    except (OSError, Refused, NoBrokerHere, ValueError) as error:
         print(f"no broker: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
