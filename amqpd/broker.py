@@ -18,6 +18,7 @@ from amqpd.auth import Users
 from amqpd.core.consumer import Entry
 from amqpd.core.ports import Entropy, Journal, Log
 from amqpd.core.vhost import QueueIds, VHost
+from amqpd.directory import Directory, Host
 from amqpd.limits import Limits
 from amqpd.profile import V3_13, Profile
 from amqpd.protocol import connection as states
@@ -29,7 +30,7 @@ from amqpd.session.link import Link
 from amqpd.session.peer import Peer
 from amqpd.store.checkpoint import Checkpoint
 from amqpd.store.journal import StoreJournal
-from amqpd.store.recovery import Recovered
+from amqpd.store.recovered import Recovered
 from amqpd.store.restore import Restorer
 from amqpd.store.volume import Group
 
@@ -40,7 +41,7 @@ DEFAULT_VHOST: Final = "/"
 UNSYNCED_BYTES_MAX: Final = 16777216
 
 
-class Broker:
+class Broker(Host):
     """An AMQP 0-9-1 broker without its sockets, clock and disk. It is born with vhost `/`."""
 
     def __init__(
@@ -77,6 +78,10 @@ class Broker:
         )
         self.connections: dict[int, Connection] = {}
         self.vhosts: Final = self._context.vhosts
+        self._nowhere: Final = self._new_vhost("")  # where connections are before they open one
+        self._directory: Final = Directory(
+            self, users, self.vhosts, journal, self._log, profile.mirrors
+        )
         self.add_vhost(DEFAULT_VHOST)
 
     # -- receive ----------------------------------------------------------------------------------
@@ -85,8 +90,7 @@ class Broker:
         """Take on a connection that was accepted; it is silent until its protocol header."""
         self._context.timers.now_ms = now_ms
         self._last_id += 1
-        vhost = self.vhosts[DEFAULT_VHOST]
-        connection = Connection(self._context, peer, self._last_id, vhost, self._dirty)
+        connection = Connection(self._context, peer, self._last_id, self._nowhere, self._dirty)
         self.connections[connection.id] = connection
         return connection
 
@@ -198,19 +202,62 @@ class Broker:
 
     # -- command ----------------------------------------------------------------------------------
 
+    def directory(self, now_ms: int) -> Directory:
+        """Return users, vhosts, permissions, parameters and policies, to be read or changed now."""
+        self._context.timers.now_ms = now_ms
+        return self._directory
+
     def add_vhost(self, name: str) -> VHost:
         """Create a vhost, or return the one there is."""
-        vhost = self.vhosts.get(name)
-        if vhost is None:
-            vhost = self.vhosts[name] = VHost(
-                name, self._journal, self._queue_ids, self._context.timers, self.profile
-            )
+        self._directory.set_vhost(name)
+        return self.vhosts[name]
+
+    def _new_vhost(self, name: str) -> VHost:
+        return VHost(
+            name,
+            self._journal,
+            self._queue_ids,
+            self._context.timers,
+            self.profile,
+            self._context.entropy,
+        )
+
+    def make_vhost(self, name: str) -> VHost:
+        """See Host."""
+        vhost = self.vhosts[name] = self._new_vhost(name)
         return vhost
 
+    def forget_vhost(self, vhost: VHost) -> None:
+        """See Host."""
+        text = errors.vhost_deleted_text(vhost.name)
+        for connection in list(self.connections.values()):
+            if connection.vhost is vhost:
+                self._force_close(connection, text)
+        del self.vhosts[vhost.name]
+
+    def forget_user(self, name: str) -> None:
+        """See Host."""
+        for connection in list(self.connections.values()):
+            if connection.user == name:
+                self._force_close(connection, errors.user_deleted_text(name))
+
+    def _force_close(self, connection: Connection, text: str) -> None:
+        self.close_connection(connection, errors.CONNECTION_FORCED, text, self._context.now_ms)
+
+    def permissions_changed(self) -> None:
+        """See Host."""
+        for vhost in self.vhosts.values():
+            vhost.generation += 1
+
     def restore(self, found: Recovered) -> None:
-        """Put what the store had into this new broker; the journal goes on from it."""
+        """Put what the store had into this new broker; the journal goes on from it.
+
+        Users and vhosts are those of the store if it has any, else those there are.
+        """
         assert self._store is not None
-        restorer = Restorer(found, self._store, self.vhosts, self._queue_ids)
+        if found.facts.by_key:
+            self._directory.adopt(found.facts)
+        restorer = Restorer(found, self._store, self.vhosts, self._queue_ids, self._directory.facts)
         for name in restorer.vhost_names():
             self.add_vhost(name)
         restorer.restore()
@@ -219,11 +266,6 @@ class Broker:
         """Append the last facts of a broker that stops in good order; its last group follows."""
         if self._store is not None:
             self._store.stop_cleanly()
-
-    def permissions_changed(self) -> None:
-        """Let changed permissions count for publishes that channels remember the way of."""
-        for vhost in self.vhosts.values():
-            vhost.generation += 1
 
     def set_alarm(self, resource: str, raised: bool, now_ms: int) -> None:
         """Raise or lift the alarm of a resource (`memory` or `disk`): publishers are held."""

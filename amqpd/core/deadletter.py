@@ -41,9 +41,17 @@ def record_death(
     reason: str,
     wall_s: int,
     keys: list[str],
+    trusts_headers: bool = True,
 ) -> list[Table]:
-    """Put a death into `headers`. Returns the history with it, the latest first."""
+    """Put a death into `headers`. Returns the history with it, the latest first.
+
+    What a publisher says of earlier deaths counts only where headers are trusted; else it goes.
+    """
     history = history_of(headers)
+    if not trusts_headers and not message.died:
+        history = []
+        for name in [name for name in headers if name.startswith("x-first-death-")]:
+            del headers[name]
     current: Table | None = None
     for entry in history:
         if _is(entry, "queue", queue) and _is(entry, "reason", reason):
@@ -125,4 +133,5 @@ def renamed(message: Message, headers: Table, address: Address) -> Message:
         properties.is_persistent(content, properties.flags_of(content), header_bytes),
     )
     dead.priority = message.priority
+    dead.died = True
     return dead

@@ -7,10 +7,12 @@ other exchanges, alternate exchanges and de-duplication are the vhost's work.
 
 from typing import Final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
+from amqpd.core.dice import Dice
+from amqpd.core.policy import Policy
 from amqpd.core.ports import NO_POSITION
-from amqpd.core.queue import Queue
+from amqpd.core.queue import Queue, Undertaker
 from amqpd.wire import tables
 from amqpd.wire.tables import Table
 
@@ -18,12 +20,38 @@ from amqpd.wire.tables import Table
 Identity = tuple[bool, str, str, bytes]
 
 
+class Envelope:
+    """What a message has that exchanges may look at.
+
+    Without a `content` it is a route that is asked for ahead of any message: what depends on more
+    than the keys and headers does not count.
+    """
+
+    def __init__(
+        self, keys: list[str], headers: Table, content: bytes = b"", header_bytes: i64 = 0
+    ) -> None:
+        self.keys: Final = keys
+        self.headers: Final = headers
+        self.content: Final = content
+        self.header_bytes: Final = header_bytes  # of the header frame in `content`
+
+
+class Home(Undertaker):
+    """What an exchange may ask of its vhost."""
+
+    def __init__(self, dice: Dice) -> None:
+        super().__init__()
+        self.dice: Final = dice
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Exchange:
     """An exchange of one vhost (spec 1.6; RabbitMQ: exchanges).
 
-    `alternate` names the exchange that gets what this one cannot route (None = none given);
-    `position` is that of its declaration in the journal.
+    `alternate` names the exchange that gets what this one cannot route (None = none given), by an
+    argument or, if there is none, by `policy`;
+    `position` is that of its declaration in the journal. With `needs_headers` every message is
+    looked at: where one goes says nothing of the next with the same routing key.
     """
 
     kind = ""
@@ -46,13 +74,17 @@ class Exchange:
         self.internal: Final = internal
         self.arguments: Final = arguments
         alternate = arguments.get("alternate-exchange")
-        self.alternate: Final = tables.text(alternate) if alternate is not None else None
+        self.alternate = tables.text(alternate) if alternate is not None else None
+        self.policy: Policy | None = None
         self.bindings: dict[Identity, Binding] = {}
         self.position = NO_POSITION
         self.is_deleted = False
 
-    def check(self, key: str, arguments: Table) -> None:
-        """Raise SoftError 406 if a binding with these values makes no sense for this type."""
+    def installed(self, home: Home) -> None:
+        """Learn of the vhost that has it from now on."""
+
+    def check(self, binding: "Binding") -> None:
+        """Raise SoftError 406 if a binding makes no sense for this type."""
 
     def add(self, binding: "Binding") -> None:
         """Index a new binding from this exchange."""
@@ -61,6 +93,11 @@ class Exchange:
     def remove(self, binding: "Binding") -> None:
         """Forget a binding from this exchange."""
         raise NotImplementedError
+
+    def route(self, envelope: Envelope, found: "list[Binding]") -> None:
+        """Append the bindings that a message passes: those that match any of its keys."""
+        for key in envelope.keys:
+            self.match(key, envelope.headers, found)
 
     def match(self, key: str, headers: Table, found: "list[Binding]") -> None:
         """Append the bindings that a message with this routing key and headers passes."""

@@ -76,12 +76,8 @@ class Journal:
     def expires(self, queue_id: int, entry: Entry) -> None:
         """Append when an entry that was just appended expires; not all journals need to know."""
 
-    def returned(self, queue_id: int, entry: Entry, reason: int = 0) -> None:
-        """Append that an entry of a quorum queue came back, and its counts.
-
-        A `reason` above 0 is its place in `deadletter.REASONS`, from 1 on: it does not wait any
-        more, but is to leave as a dead letter when there is a place for it.
-        """
+    def returned(self, queue_id: int, entry: Entry) -> None:
+        """Append that an entry of a quorum queue came back, and its counts."""
 
     def begin(self) -> None:
         """Begin a group of appends that survive a crash together or not at all."""
@@ -145,6 +141,13 @@ class Journal:
         """Append that such a binding is gone. Returns the position."""
         raise NotImplementedError
 
+    def fact_changed(self, fact: Table, gone: bool) -> int:
+        """Append that a fact (see `facts`) is so, or that it is gone. Returns the position.
+
+        Not all journals need to know.
+        """
+        return self.position
+
 
 class MemoryJournal(Journal):
     """A journal that keeps nothing: for a broker without a store.
@@ -199,5 +202,9 @@ class MemoryJournal(Journal):
     def unbound(
         self, vhost: str, source: str, to_queue: bool, destination: str, key: str, arguments: Table
     ) -> int:
+        """See Journal."""
+        return self._append()
+
+    def fact_changed(self, fact: Table, gone: bool) -> int:
         """See Journal."""
         return self._append()

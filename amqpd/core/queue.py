@@ -14,6 +14,7 @@ from amqpd.core.backlog import Backlog, PriorityBacklog
 from amqpd.core.consumer import Consumer, Entry, ReadyConsumers
 from amqpd.core.deadletter import EXPIRED, MAXLEN, REJECTED
 from amqpd.core.message import Message
+from amqpd.core.policy import Policy
 from amqpd.core.ports import NO_POSITION, Journal
 from amqpd.core.rules import DROP_HEAD, REJECT_PUBLISH_DLX, Rules, priorities_of, rules_of
 from amqpd.core.timers import NEVER, Timed, Timers
@@ -104,6 +105,9 @@ class Queue:
         self.siblings: dict[str, Queue] | None = None  # what its owner has, while it is one of it
         self.profile: Final = profile
         self.rules: Rules | None = rules_of(arguments, profile)
+        self.effective: Table = arguments  # what it goes by: `arguments`, and what policies add
+        self.policy: Policy | None = None
+        self.operator_policy: Policy | None = None
         self.backlog: Final[Backlog] = self._make_backlog()
         self.active: Consumer | None = None  # with a single active consumer
         self._timers: Final = timers or Timers()
@@ -245,6 +249,21 @@ class Queue:
         self.unacked_count -= 1
         assert self.unacked_count >= 0
         self._leave(entry, REJECTED)
+
+    def go_by(self, arguments: Table) -> None:
+        """Take on other rules: policies have changed. What waits is dropped if it is over them.
+
+        When a message expires is known since it came; a new TTL is for those to come (RabbitMQ).
+        """
+        self.effective = arguments
+        rules = rules_of(arguments, self.profile)
+        if rules is None and self.rules is None:
+            return
+        self.rules = rules
+        self._timers.clear(self._disuse)
+        self.used()
+        self._keep_limits()
+        self._watch_expiry()
 
     # -- being used -------------------------------------------------------------------------------
 

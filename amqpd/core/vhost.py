@@ -10,14 +10,19 @@ another client has just declared, bound or deleted may not be safe yet.
 
 from typing import Final
 
+from mypy_extensions import i64
+
 from amqpd import errors
 from amqpd.core import deadletter
 from amqpd.core.arguments import ArgumentRules, check_equal
-from amqpd.core.exchange import Binding, Exchange, Identity, identity_of
-from amqpd.core.exchange_types import TYPES, make_exchange
+from amqpd.core.dice import Dice
+from amqpd.core.exchange import Binding, Envelope, Exchange, Home, Identity, identity_of
+from amqpd.core.exchange_types import check_type, make_exchange
+from amqpd.core.governing import govern_exchange, govern_queue
 from amqpd.core.message import Message, make_address
-from amqpd.core.ports import NO_POSITION, Journal
-from amqpd.core.queue import FULL, NO_WAY, PLACED, Queue, Undertaker
+from amqpd.core.policy import Policies
+from amqpd.core.ports import NO_POSITION, Entropy, Journal
+from amqpd.core.queue import FULL, NO_WAY, PLACED, Queue
 from amqpd.core.queue_types import check_new, make_queue
 from amqpd.core.timers import Timers
 from amqpd.limits import ROUTE_EXCHANGES_MAX
@@ -50,7 +55,7 @@ class QueueIds:
         return self.last
 
 
-class VHost(Undertaker):
+class VHost(Home):
     """A name space with exchanges and queues of its own (spec 1.1.3, RabbitMQ: vhosts)."""
 
     def __init__(
@@ -60,7 +65,9 @@ class VHost(Undertaker):
         queue_ids: QueueIds,
         timers: Timers | None = None,
         profile: Profile = V3_13,
+        entropy: Entropy | None = None,
     ) -> None:
+        super().__init__(Dice(entropy))
         self.profile: Final = profile
         self.argument_rules: Final = ArgumentRules(profile)
         self._timers: Final = timers or Timers()
@@ -73,6 +80,11 @@ class VHost(Undertaker):
         self.queues: dict[str, Queue] = {}
         self.generation = 1
         self._queue_ids: Final = queue_ids
+        self.metadata: dict[str, object] = {}  # description, tags, default_queue_type
+        self.policies: Final = Policies()
+        self.connection_max = -1  # -1: no limit, as in RabbitMQ's vhost limits
+        self.queue_max = -1
+        self.connection_count = 0
         self._leading_to: dict[Destination, dict[tuple[str, Identity], Binding]] = {}
         for exchange, kind, internal in PREDECLARED:
             self.exchanges[exchange] = make_exchange(
@@ -119,8 +131,7 @@ class VHost(Undertaker):
 
         Returns the journal position. Raises SoftError 406 or 403.
         """
-        if kind not in TYPES:
-            raise errors.unknown_exchange_type(kind)
+        check_type(kind)
         current = self.exchanges.get(name)
         if current is not None:
             self._check_equal_exchange(current, kind, durable, auto_delete, internal, arguments)
@@ -141,7 +152,9 @@ class VHost(Undertaker):
             internal=internal,
             arguments=arguments,
         )
+        exchange.installed(self)
         self.generation += 1
+        govern_exchange(exchange, self.policies)
         if durable:
             exchange.position = self._journal.exchange_declared(
                 self.name, name, kind, auto_delete, internal, arguments
@@ -245,6 +258,7 @@ class VHost(Undertaker):
         )
         self.queues[name] = queue
         self.generation += 1
+        govern_queue(queue, self.policies)
         if queue.durable:
             queue.position = self._journal.queue_declared(
                 queue.id, self.name, name, auto_delete, arguments
@@ -287,6 +301,27 @@ class VHost(Undertaker):
             position = self._journal.queue_deleted(queue.id)
         return count, max(position, self._drop_exchanges(unused))
 
+    def check_queue_limit(self, name: str) -> None:
+        """Raise SoftError 406 if there may not be another queue (RabbitMQ: vhost limits)."""
+        if 0 <= self.queue_max <= len(self.queues):
+            raise errors.too_many_queues(name, self.name, self.queue_max)
+
+    def empty_out(self) -> None:
+        """Delete all queues and exchanges: the vhost itself is being deleted."""
+        for queue in list(self.queues.values()):
+            self.delete_queue(queue)
+        self._drop_exchanges(list(self.exchanges.values()))
+
+    # -- policies --------------------------------------------------------------------------------
+
+    def policies_changed(self) -> None:
+        """Let changed policies count for what exists. O(queues and exchanges × policies)."""
+        for exchange in self.exchanges.values():
+            if govern_exchange(exchange, self.policies):
+                self.generation += 1
+        for queue in list(self.queues.values()):
+            govern_queue(queue, self.policies)
+
     # -- bindings --------------------------------------------------------------------------------
 
     def bind(self, binding: Binding) -> int:
@@ -298,7 +333,7 @@ class VHost(Undertaker):
         current = source.bindings.get(identity)
         if current is not None:
             return current.position
-        source.check(binding.key, binding.arguments)
+        source.check(binding)
         source.bindings[identity] = binding
         source.add(binding)
         destination = (binding.queue is not None, binding.destination)
@@ -363,11 +398,16 @@ class VHost(Undertaker):
     # -- messages --------------------------------------------------------------------------------
 
     def route(
-        self, exchange_name: str, keys: list[str], headers: Table
+        self,
+        exchange_name: str,
+        keys: list[str],
+        headers: Table,
+        content: bytes = b"",
+        header_bytes: i64 = 0,
     ) -> tuple[list[Queue], bool]:
         """Find the queues that a message reaches, each once, in the order of the bindings.
 
-        Returns (queues, whether the headers played a part). The exchange must exist.
+        Returns (queues, whether more than the keys played a part). The exchange must exist.
         Exchange-to-exchange bindings and alternate exchanges are followed breadth first, each
         exchange once, so cycles end (RabbitMQ: e2e, alternate exchanges).
         """
@@ -378,13 +418,13 @@ class VHost(Undertaker):
                     found[key] = self.queues[key]
             return list(found.values()), False
         by_headers = False
+        envelope = Envelope(keys, headers, content, header_bytes)
         seen = {exchange_name}
         waiting = [self.exchanges[exchange_name]]
         for exchange in waiting:  # grows while it is walked
             matched: list[Binding] = []
             by_headers = by_headers or exchange.needs_headers
-            for key in keys:
-                exchange.match(key, headers, matched)
+            exchange.route(envelope, matched)
             if not matched and exchange.alternate is not None:
                 self._follow(exchange.alternate, seen, waiting)
             for binding in matched:
@@ -497,11 +537,20 @@ class VHost(Undertaker):
         headers = deadletter.headers_of(message)
         keys = [own_key, *deadletter.copies_of(headers)]
         wall_s = (self._timers.now_ms + self._timers.wall_offset_ms) // 1000
-        history = deadletter.record_death(headers, message, queue.name, reason, wall_s, keys)
+        trusts = self.profile.trusts_deaths
+        history = deadletter.record_death(
+            headers, message, queue.name, reason, wall_s, keys, trusts
+        )
         key = rules.dead_letter_key
         if key is not None and "CC" in headers:
             del headers["CC"]
-        found, _ = self.route(target, keys if key is None else [key], headers)
+        found, _ = self.route(
+            target,
+            keys if key is None else [key],
+            headers,
+            message.content,
+            message.header_bytes,
+        )
         found = [to for to in found if not deadletter.is_cycle(history, reason, to.name)]
         if not found:
             return [], message

@@ -21,6 +21,7 @@ from amqpd.session import inspection
 from amqpd.session.delivering import DeliveringChannel
 from amqpd.session.link import Link
 from amqpd.session.subscription import Subscription
+from amqpd.session.timeouts import DeliveryWatch
 from amqpd.session.transaction import HeldPublish, Transaction
 from amqpd.wire import methods, properties
 from amqpd.wire.frames import FLAGS_AT
@@ -62,6 +63,7 @@ class Channel(DeliveringChannel):
         self.confirmed: i64 = 0
         self._refused: list[int] = []  # publishes above `confirmed` that were nacked
         self.transaction: Transaction | None = None
+        self.watch: Final = DeliveryWatch(self)
         self._bytes_max: Final[i64] = link.context.limits.message_bytes_max
         self._routes: dict[bytes, Route] = {}
         self._last_publish = b""
@@ -103,7 +105,11 @@ class Channel(DeliveringChannel):
             route = self._find_route(publish)
         flags = properties.flags_of(content)
         queues = route.queues
-        if flags == properties.DELIVERY_MODE and header_bytes == _BARE_HEADER:
+        if (
+            flags == properties.DELIVERY_MODE
+            and header_bytes == _BARE_HEADER
+            and not route.by_headers
+        ):
             persistent = content[_BARE_HEADER - 2] == 2
         elif flags == 0 and header_bytes == _BARE_HEADER - 1 and not route.by_headers:
             persistent = False
@@ -342,6 +348,38 @@ class Channel(DeliveringChannel):
         if consumer.queue.name == self.reply_queue:
             self.reply_queue = ""
 
+    def has_consumers(self) -> bool:
+        """See DeliveringChannel."""
+        return len(self.consumers) > 0
+
+    def on_late(self, entries: list[Entry], timeout_ms: int) -> None:
+        """See DeliveringChannel: close the channel, or from 4.3 on cancel the consumers.
+
+        A client that cannot be told of that, or that has used basic.get, loses its channel still.
+        """
+        cancels = self.vhost.profile.cancels_late_consumers and self.link.notifies_cancel
+        for entry in entries:
+            consumer = entry.consumer
+            assert isinstance(consumer, Subscription)
+            if not cancels or not consumer.is_active:
+                self.index = 0
+                self.link.fail_channel(self, errors.delivery_timeout(self.number, timeout_ms))
+                self.link.mark_dirty()
+                return
+        queues: list[Queue] = []
+        for entry in entries:
+            consumer = entry.consumer
+            assert isinstance(consumer, Subscription)
+            self.unacked.take(entry.tag)
+            if consumer.is_active:
+                self._withdraw(consumer)
+                consumer.tell()
+                queues.append(consumer.queue)
+        self.requeue(entries, LOST)
+        for queue in queues:
+            queue.activate()
+        self.link.mark_dirty()
+
     def subscriptions_of(self, queue: Queue) -> list[Subscription]:
         """This channel's own consumers of a queue."""
         return [one for one in self.consumers.values() if one.queue is queue]
@@ -362,6 +400,7 @@ class Channel(DeliveringChannel):
 
         Whoever becomes the active consumer of a queue gets what is requeued, too, in order.
         """
+        self.watch.stop()
         queues = self.cancel_all()
         entries = self.unacked.take_all()
         if self.transaction is not None:

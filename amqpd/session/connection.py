@@ -163,6 +163,9 @@ class Connection(Link):
             if mechanism == "EXTERNAL":
                 name = self.peer.certificate_name
                 good = name != "" and self.context.users.get(name) is not None
+            elif mechanism == "ANONYMOUS":
+                name = self.context.limits.anonymous_user
+                good = name != "none" and self.context.users.get(name) is not None
             else:
                 read = sasl.plain if mechanism == "PLAIN" else sasl.amqplain
                 name, password = read(response)

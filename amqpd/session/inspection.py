@@ -62,7 +62,7 @@ def inspect(
     has_copies = "CC" in headers or "BCC" in headers
     if has_copies or by_headers:
         keys = [address.routing_key, *_copies(headers, "CC"), *_copies(headers, "BCC")]
-        queues, _ = vhost.route(address.exchange, keys, headers)
+        queues, _ = vhost.route(address.exchange, keys, headers, content, header_bytes)
     if "BCC" in headers:
         del headers["BCC"]
         encoded = tables.encode_table(headers)  # an empty table is still there, as in RabbitMQ

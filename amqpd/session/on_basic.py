@@ -6,6 +6,7 @@ from amqpd import errors
 from amqpd.auth import READ
 from amqpd.core.arguments import PRIORITY, QUORUM, type_of
 from amqpd.core.queue import REFUSED, Queue
+from amqpd.profile import GLOBAL_QOS
 from amqpd.session import reply_to
 from amqpd.session.channel import Channel
 from amqpd.session.counting import counted
@@ -20,12 +21,13 @@ def on_basic_qos(channel: Channel, method: base.Frame, arguments: Table) -> None
 
     Deviation: as in RabbitMQ, `global` false sets the limit of each consumer that starts from now
     on, and true one limit that all consumers of the channel share, at once; sizes are refused.
-    A limit for each consumer removes the shared one, as in RabbitMQ.
+    A limit for each consumer removes the shared one, as in RabbitMQ. From 4.3 on `global` means
+    nothing unless the configuration permits it.
     """
     assert isinstance(method, commands.Basic.Qos)
     if method.prefetch_size:
         raise errors.not_implemented(f"prefetch_size!=0 ({method.prefetch_size})")
-    if method.global_:
+    if method.global_ and channel.vhost.profile.permits(GLOBAL_QOS):
         channel.set_window(method.prefetch_count)
     else:
         channel.prefetch = method.prefetch_count
@@ -80,6 +82,8 @@ def on_basic_consume(channel: Channel, method: base.Frame, arguments: Table) -> 
         arguments=arguments,
     )
     channel.consumers[tag] = consumer
+    if not method.no_ack:
+        channel.watch.start()
     queue.add_consumer(consumer)
     if not method.nowait:
         channel.send(b"\x00\x3c\x00\x15" + methods.encode_shortstr(tag))
@@ -126,6 +130,7 @@ def on_basic_get(channel: Channel, method: base.Frame, arguments: Table) -> None
         entry.consumer.unacked = 1
         entry.consumer.is_active = False
         channel.unacked.add(entry)
+        channel.watch.start()
     head = entry.message.address.encoded[:-1]
     methods.write_get_ok(
         channel.out(),

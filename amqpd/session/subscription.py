@@ -119,7 +119,7 @@ class Subscription(Consumer):
             self.tell()
 
     def tell(self) -> None:
-        """Say that the queue is gone, if the client wants to know."""
+        """Say that nothing more will come, if the client wants to know."""
         if self.channel.link.notifies_cancel:
             tag = methods.encode_shortstr(self.tag)
             self.channel.send(b"\x00\x3c\x00\x1e" + tag + b"\x01")

@@ -8,6 +8,7 @@ from typing import Final
 
 from librt.strings import BytesWriter
 
+from amqpd.core.facts import Facts
 from amqpd.core.vhost import PREDECLARED, VHost
 from amqpd.store import records
 from amqpd.wire import tables
@@ -20,6 +21,8 @@ EXCHANGE_DELETED: Final = "exchange.deleted"
 BOUND: Final = "bound"
 UNBOUND: Final = "unbound"
 LAST_QUEUE_ID: Final = "last-queue-id"
+FACT: Final = "fact"
+FACT_GONE: Final = "fact.gone"
 
 _SYSTEM: Final = [name for name, _, _ in PREDECLARED]
 
@@ -94,10 +97,24 @@ def binding(
     }
 
 
-def write_snapshot(out: BytesWriter, vhosts: dict[str, VHost], last_queue_id: int) -> None:
+def fact_changed(fact: Table, gone: bool) -> Table:
+    """A user, vhost, permission, parameter or policy is as the fact says, or gone.
+
+    With a vhost or a user goes what belongs to it, queues and exchanges and all.
+    """
+    table: Table = {"op": tables.longstr(FACT_GONE if gone else FACT)}
+    table.update(fact)
+    return table
+
+
+def write_snapshot(
+    out: BytesWriter, vhosts: dict[str, VHost], last_queue_id: int, facts: Facts
+) -> None:
     """Append SNAPSHOT and a definition for everything durable; the caller appends SNAPSHOT_END."""
     records.write_record(out, records.SNAPSHOT, b"")
     write(out, {"op": tables.longstr(LAST_QUEUE_ID), "id": tables.long(last_queue_id)})
+    for fact in facts.by_key.values():
+        write(out, fact_changed(fact, False))
     for vhost in vhosts.values():
         for exchange in vhost.exchanges.values():
             if exchange.durable and exchange.name not in _SYSTEM:

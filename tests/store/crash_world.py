@@ -25,6 +25,7 @@ from tests.peers import codec
 from tests.peers.memory import RecordingLog
 from tests.store import oracle
 from tests.store.client import NOW_MS, Client, make_broker
+from tests.store.crash_definitions import Definer
 from tests.store.oracle import Committed, Copy, Found, Oracle, Posted, Thing
 from tests.store.sim_disk import Crashed, SimDisk
 
@@ -54,6 +55,8 @@ class Swarm:
         self.lateness = rng.choice((0.1, 0.4, 0.8))
         self.weights = {name: rng.choice((0, 1, 1, 3)) for name in STEPS}
         self.weights["publish"] = rng.choice((2, 4, 8))
+        if rng.random() < 0.25:
+            self.weights["define"] = 12
         if self.is_long:
             self.weights["publish"] = 8
             self.weights["delete_queue"] = min(self.weights["delete_queue"], 1) * 0.2
@@ -82,6 +85,7 @@ class World:
         self.moved = 0
         self.accepting: Callable[[], None] = nothing
         self.counts: dict[str, int] = {}
+        self.definer = Definer(self.rng)
 
     # -- lives -------------------------------------------------------------------------------------
 
@@ -126,6 +130,7 @@ class World:
         self.accepting = nothing
         found = {queue.name: queue.backlog.count for queue in self._vhost().queues.values()}
         assert found == self.counts, "a second recovery finds something else"
+        self.definer.begin(self.broker)
         self.client = client = Client(self.broker)
         client.on_delivery = self._delivered
         client.on_confirm = self._confirmed
@@ -194,6 +199,7 @@ class World:
             copy.settle = oracle.SAFE
         self.flight = None
         self.broker.group_done(group, NOW_MS)
+        self.definer.landed(group.position)
         if self.client.connection.id in self.broker.connections:
             self.client.hear()
 
@@ -516,6 +522,10 @@ class World:
         for copy in posted.copies:
             copy.queue.copies.remove(copy)
 
+    def define(self) -> None:
+        """Change users, vhosts, permissions, parameters or policies."""
+        self.definer.change(self.broker)
+
     # -- after a life ------------------------------------------------------------------------------
 
     def _check(self, ending: str) -> None:
@@ -524,6 +534,7 @@ class World:
         broker = self._recover(disk)
         assert not self.found.damage, [str(damage) for damage in self.found.damage]
         assert ending != CLEAN or self.found.is_clean
+        self.definer.compare(broker)
         queues = {_number_of(q): q.name for q in broker.vhosts["/"].queues.values()}
         system = {name for name, _, _ in PREDECLARED} | {""}
         exchanges = {
@@ -616,4 +627,5 @@ STEPS: dict[str, Callable[[World], None]] = {
     "delete_exchange": World.delete_exchange,
     "bind": World.bind,
     "unbind": World.unbind,
+    "define": World.define,
 }
