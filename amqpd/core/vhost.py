@@ -10,15 +10,13 @@ another client has just declared, bound or deleted may not be safe yet.
 
 from typing import Final
 
-from mypy_extensions import i64
-
 from amqpd import errors
 from amqpd.core import deadletter
 from amqpd.core.arguments import ArgumentRules
 from amqpd.core.dice import Dice
 from amqpd.core.equality import check_equal_exchange, check_flag
 from amqpd.core.events import Events
-from amqpd.core.exchange import Binding, Envelope, Exchange, Home, Identity, identity_of
+from amqpd.core.exchange import Binding, Exchange, Identity, identity_of
 from amqpd.core.exchange_types import check_type, make_exchange
 from amqpd.core.governing import govern_exchange, govern_queue
 from amqpd.core.message import Message, make_address
@@ -26,8 +24,8 @@ from amqpd.core.policy import Policies
 from amqpd.core.ports import NO_POSITION, Entropy, Journal
 from amqpd.core.queue import FULL, NO_WAY, PLACED, Queue
 from amqpd.core.queue_types import check_new, make_queue
+from amqpd.core.routing import Router
 from amqpd.core.timers import Timers
-from amqpd.limits import ROUTE_EXCHANGES_MAX
 from amqpd.profile import V3_13, Profile
 from amqpd.wire import tables
 from amqpd.wire.tables import Table
@@ -57,7 +55,7 @@ class QueueIds:
         return self.last
 
 
-class VHost(Home):
+class VHost(Router):
     """A name space with exchanges and queues of its own (spec 1.1.3, RabbitMQ: vhosts)."""
 
     def __init__(
@@ -69,10 +67,10 @@ class VHost(Home):
         profile: Profile = V3_13,
         entropy: Entropy | None = None,
     ) -> None:
-        super().__init__(Dice(entropy))
+        self._timers: Final = timers or Timers()
+        super().__init__(journal, self._timers, Dice(entropy))
         self.profile: Final = profile
         self.argument_rules: Final = ArgumentRules(profile)
-        self._timers: Final = timers or Timers()
         self.refused = 0  # how many queues refused the latest publish
         self.is_traced = False  # the firehose is on
         self.events = Events()  # the broker's, once it has them
@@ -80,8 +78,6 @@ class VHost(Home):
         self._is_burying = False
         self.name: Final = name
         self._journal: Final = journal
-        self.exchanges: dict[str, Exchange] = {}
-        self.queues: dict[str, Queue] = {}
         self.generation = 1
         self._queue_ids: Final = queue_ids
         self.metadata: dict[str, object] = {}  # description, tags, default_queue_type
@@ -194,6 +190,7 @@ class VHost(Home):
                 self._unlink(binding)
                 if binding.source.auto_delete and not binding.source.bindings:
                     doomed.append(binding.source)
+            exchange.removed()
             self.events.exchange_deleted(self.name, exchange)
             if exchange.durable:
                 position = self._journal.exchange_deleted(self.name, exchange.name)
@@ -329,7 +326,7 @@ class VHost(Home):
                 binding.key,
                 binding.arguments,
             )
-        return binding.position
+        return max(binding.position, source.bound(binding))
 
     def is_bound(self, source_name: str, queue: str, key: str, arguments: Table) -> bool:
         """Say whether a queue has this binding."""
@@ -378,51 +375,6 @@ class VHost(Home):
         ]
 
     # -- messages --------------------------------------------------------------------------------
-
-    def route(
-        self,
-        exchange_name: str,
-        keys: list[str],
-        headers: Table,
-        content: bytes = b"",
-        header_bytes: i64 = 0,
-    ) -> tuple[list[Queue], bool]:
-        """Find the queues that a message reaches, each once, in the order of the bindings.
-
-        Returns (queues, whether more than the keys played a part). The exchange must exist.
-        Exchange-to-exchange bindings and alternate exchanges are followed breadth first, each
-        exchange once, so cycles end (RabbitMQ: e2e, alternate exchanges).
-        """
-        found: dict[str, Queue] = {}
-        if exchange_name == "":
-            for key in keys:
-                if key in self.queues:
-                    found[key] = self.queues[key]
-            return list(found.values()), False
-        by_headers = False
-        envelope = Envelope(keys, headers, content, header_bytes)
-        seen = {exchange_name}
-        waiting = [self.exchanges[exchange_name]]
-        for exchange in waiting:  # grows while it is walked
-            matched: list[Binding] = []
-            by_headers = by_headers or exchange.needs_headers
-            exchange.route(envelope, matched)
-            if not matched and exchange.alternate is not None:
-                self._follow(exchange.alternate, seen, waiting)
-            for binding in matched:
-                queue = binding.queue
-                if queue is not None:
-                    found[queue.name] = queue
-                else:
-                    assert binding.exchange is not None
-                    self._follow(binding.exchange.name, seen, waiting)
-        return list(found.values()), by_headers
-
-    def _follow(self, name: str, seen: set[str], waiting: list[Exchange]) -> None:
-        """Add an exchange to a route's worklist, if it exists and was not there before."""
-        if name not in seen and name in self.exchanges and len(seen) < ROUTE_EXCHANGES_MAX:
-            seen.add(name)
-            waiting.append(self.exchanges[name])
 
     def publish(self, queues: list[Queue], message: Message) -> int:
         """Put a message into queues. Returns the journal position of it (0 = not durable).
@@ -477,7 +429,7 @@ class VHost(Home):
 
     def _takers(self, queues: list[Queue], message: Message) -> list[Queue]:
         """Return the queues that do not refuse a message."""
-        takers = [queue for queue in queues if not queue.refuses(message)]
+        takers = [queue.taker(message) for queue in queues if not queue.refuses(message)]
         if len(takers) < len(queues):
             self.refused += len(queues) - len(takers)
         return takers
@@ -526,13 +478,8 @@ class VHost(Home):
         key = rules.dead_letter_key
         if key is not None and "CC" in headers:
             del headers["CC"]
-        found, _ = self.route(
-            target,
-            keys if key is None else [key],
-            headers,
-            message.content,
-            message.header_bytes,
-        )
+        ways = keys if key is None else [key]
+        found, _ = self.route(target, ways, headers, message.content, message.header_bytes)
         found = [to for to in found if not deadletter.is_cycle(history, reason, to.name)]
         if not found:
             return [], message
@@ -568,10 +515,26 @@ class VHost(Home):
                 seqs.append(queue.next_seq)
         return self._journal.published(message, ids, seqs) if ids else NO_POSITION
 
+    # -- what exchanges ask for: see Home --------------------------------------------------------
+
+    def new_queue_id(self) -> int:
+        """See Home."""
+        return self._queue_ids.next()
+
+    def send_on(self, exchange: str, keys: list[str], headers: Table, message: Message) -> int:
+        """See Home."""
+        queues, _ = self.route(exchange, keys, headers, message.content, message.header_bytes)
+        was_refused = self.refused
+        position = self.publish(queues, message) if queues else NO_POSITION
+        self.refused = was_refused
+        return position
+
     def validate(self) -> None:
         """Assert the rules of this module; for tests and simulation."""
         for queue in self.queues.values():
             queue.validate()
+        for exchange in self.exchanges.values():
+            exchange.validate()
         leading = 0
         for destination, bindings in self._leading_to.items():
             for (source, identity), binding in bindings.items():

@@ -181,6 +181,8 @@ class Channel(DeliveringChannel):
                 if self._is_refused(queues, refused, message, mandatory):
                     self._refuse()
                     return
+            if mandatory and queues[0].is_hidden:
+                self._return(message)  # an exchange keeps it; nobody has it yet
         elif mandatory:
             self._return(message)
         if self.confirming:
