@@ -316,10 +316,10 @@ class Queue:
             entry.redelivered = True
             entry.consumer = None
         self.backlog.restore(entries)
-        self.dispatch()
         if self.rules is not None or self.backlog.next_expiry_ms():
             self._keep_limits()
             self.drop_expired()
+        self.dispatch()
 
     # -- messages go out -------------------------------------------------------------------------
 

@@ -52,6 +52,7 @@ def on_basic_consume(channel: Channel, method: base.Frame, arguments: Table) -> 
     if method.queue == reply_to.PSEUDO_QUEUE:
         reply_to.consume(channel, method)
         return
+    channel.queue_named(method.queue)  # an empty name that means none is the first to be refused
     if method.consumer_tag in channel.consumers:
         raise errors.consumer_tag_in_use(method.consumer_tag)
     queue = _queue_to_read(channel, method.queue)
