@@ -68,4 +68,5 @@ def send_on(home: Home, exchange: str, message: Message) -> None:
     )
     due.expiration_ms = message.expiration_ms
     due.priority = message.priority
+    due.died = message.died
     home.send_on(exchange, keys, headers, due)

@@ -85,7 +85,7 @@ class _Intake(Queue):
         self.rules = Rules({})  # or no publish would ask for its `taker`
         self._line: Final = line
 
-    def taker(self, message: Message) -> Queue:
+    def taker(self, message: Message) -> Queue | None:
         """See Queue."""
         return self if self.is_deleted else self._line.bucket_now(message)
 
@@ -106,7 +106,8 @@ class DelayLine(Filer):
         self._heap_bytes: i64 = 0
         self._order = 0
         self._near: DelayBucket | None = None
-        self._buckets: dict[tuple[int, int], DelayBucket] = {}  # that are not opened yet
+        self._buckets: dict[int, DelayBucket] = {}  # that are not opened yet, by queue id
+        self._places: dict[tuple[int, int], DelayBucket] = {}  # those of them that take messages
         self._opening: DelayBucket | None = None
         self._is_loading = False  # what is being opened goes to the heap, not to finer buckets
         self._limit_ms = _FAR_MS  # wall clock
@@ -127,10 +128,11 @@ class DelayLine(Filer):
         difference = max(wall_ms ^ self._limit_ms, 1)
         level = (difference.bit_length() - 1) // DIGIT_BITS * DIGIT_BITS
         place = (level, wall_ms >> level)
-        bucket = self._buckets.get(place)
+        bucket = self._places.get(place)
         if bucket is None:
             bucket = DelayBucket(self._home, self._exchange, self, level, place[1])
-            self._buckets[place] = bucket
+            self._places[place] = bucket
+            self._buckets[bucket.id] = bucket
         return bucket
 
     def file(self, bucket: DelayBucket, message: Message) -> None:
@@ -161,13 +163,17 @@ class DelayLine(Filer):
             self._leave(entry, bucket)
 
     def restored(self, part: str, queue_id: int) -> DelayBucket:
-        """Make a bucket again; `recovered` comes when it is filled."""
+        """Make a bucket again; `recovered` comes when it is filled.
+
+        There may be two for the same time: one had been opened, and the other came after it.
+        """
         level, index = level_and_index(part)
         bucket = DelayBucket(self._home, self._exchange, self, level, index, queue_id)
         if level == NEAR:
             self._near = bucket
         else:
-            self._buckets[level, index] = bucket
+            self._places[level, index] = bucket
+            self._buckets[bucket.id] = bucket
             self._limit_ms = min(self._limit_ms, bucket.start_ms)
         return bucket
 
@@ -305,7 +311,9 @@ class DelayLine(Filer):
             first = self._first_bucket()
             if first is None or not self._may_open(first, now_ms):
                 return
-            del self._buckets[first.level, first.index]
+            del self._buckets[first.id]
+            if self._places.get((first.level, first.index)) is first:
+                del self._places[first.level, first.index]
             self._opening = first
             self._is_loading = first.level == 0 or first.backlog.count <= self._heap_max // 2
             self._limit_ms = first.start_ms
@@ -359,6 +367,7 @@ class DelayLine(Filer):
                 part.drop()
         self._heap.clear()
         self._buckets.clear()
+        self._places.clear()
         self.count = 0
 
     def validate(self) -> None:
@@ -370,9 +379,9 @@ class DelayLine(Filer):
                 part.backlog.validate()
                 total += part.live_count
                 in_heap += len(part.in_heap)
-                is_waiting = (part.level, part.index) in self._buckets
+                is_waiting = part.id in self._buckets
                 assert is_waiting or part.live_count or part in (self._near, self._opening)
-                assert not is_waiting or part.start_ms >= min(self._limit_ms, part.start_ms)
+                assert is_waiting or part is self._opening or part.backlog.count == 0
         assert total == self.count
         assert in_heap == len(self._heap)
         assert self._heap_bytes == sum([int(place[2].message.body_bytes) for place in self._heap])

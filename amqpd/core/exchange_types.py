@@ -3,7 +3,7 @@
 direct (spec 3.1.3.1), fanout (3.1.3.2), topic (3.1.3.3) and headers (3.1.3.4). The default
 exchange is no object: the vhost looks up a queue by the routing key. What plugins add to RabbitMQ
 is in modules of its own: `hash_exchanges`, `random_exchanges`, `delayed_exchange`,
-`history_exchange`.
+`history_exchange`, `unique_exchange`.
 """
 
 from typing import Final
@@ -17,6 +17,7 @@ from amqpd.core.headers import HeadersMatch, compile_match
 from amqpd.core.history_exchange import RecentHistoryExchange
 from amqpd.core.random_exchanges import LocalRandomExchange, RandomExchange
 from amqpd.core.topic import TopicTree
+from amqpd.core.unique_exchange import UniqueExchange
 from amqpd.wire import tables
 from amqpd.wire.tables import Table
 
@@ -176,6 +177,7 @@ TYPES: Final[dict[str, type[Exchange]]] = {
     "x-random": RandomExchange,
     "x-local-random": LocalRandomExchange,
     "x-recent-history": RecentHistoryExchange,
+    "x-message-deduplication": UniqueExchange,
 }
 
 # Types of RabbitMQ's plugins that are known here and refused.

@@ -98,6 +98,29 @@ def invalid_history_length(field: Field) -> SoftError:
     )
 
 
+def invalid_cache_size() -> SoftError:
+    """A deduplicating exchange that is not told how much to remember."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        "Missing or invalid argument, 'x-cache-size' must be an integer greater than 0",
+    )
+
+
+def invalid_cache_ttl() -> SoftError:
+    """A deduplicating exchange that is to remember for no time."""
+    return SoftError(
+        PRECONDITION_FAILED, "Invalid argument, 'x-cache-ttl' must be an integer greater than 0"
+    )
+
+
+def invalid_cache_persistence() -> SoftError:
+    """A deduplicating exchange that is to remember in an unknown place."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        "Invalid argument, 'x-cache-persistence' must be either 'disk' or 'memory'",
+    )
+
+
 def no_jms_exchange(kind: str) -> SoftError:
     """A declare of the exchange type of RabbitMQ's JMS plugin."""
     return SoftError(

@@ -198,9 +198,16 @@ class Queue:
             self._undertaker.dead_letter(self, message, MAXLEN)
         return True
 
-    def taker(self, message: Message) -> "Queue":
-        """Return the queue that takes a publish to this one; another one for hidden queues only."""
+    def taker(self, message: Message) -> "Queue | None":
+        """Return the queue that takes a publish to this one; None: it is taken and dropped.
+
+        Only a queue with rules is asked, and only a hidden one has another one take it.
+        """
         return self
+
+    def vetoes(self, message: Message) -> bool:
+        """Say whether a hidden queue, the last that a publish goes to, has it go nowhere."""
+        return False
 
     def entries_in_memory(self) -> list[Entry]:
         """The entries that are in memory and not with a consumer."""

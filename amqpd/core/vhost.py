@@ -71,7 +71,6 @@ class VHost(Router):
         super().__init__(journal, self._timers, Dice(entropy))
         self.profile: Final = profile
         self.argument_rules: Final = ArgumentRules(profile)
-        self.refused = 0  # how many queues refused the latest publish
         self.is_traced = False  # the firehose is on
         self.events = Events()  # the broker's, once it has them
         self._dying: list[tuple[Queue, Message, str]] = []
@@ -400,6 +399,8 @@ class VHost(Router):
 
         Else one could take the seq that was journaled for the message in the next of the queues.
         """
+        if queues[-1].is_hidden and queues[-1].vetoes(message):
+            return NO_POSITION
         if len(queues) < 2 or self._is_burying:
             return self._place_by_type(self._takers(queues, message), message)
         self._journal.begin()
@@ -429,9 +430,14 @@ class VHost(Router):
 
     def _takers(self, queues: list[Queue], message: Message) -> list[Queue]:
         """Return the queues that do not refuse a message."""
-        takers = [queue.taker(message) for queue in queues if not queue.refuses(message)]
-        if len(takers) < len(queues):
-            self.refused += len(queues) - len(takers)
+        takers: list[Queue] = []
+        for queue in queues:
+            if queue.refuses(message):
+                self.refused += 1
+                continue
+            taker = queue.taker(message)
+            if taker is not None:
+                takers.append(taker)
         return takers
 
     # -- what queues do not keep ------------------------------------------------------------------

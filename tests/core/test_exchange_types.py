@@ -16,6 +16,7 @@ TYPES = ("direct", "fanout", "headers", "topic")
 PLUGINS = (
     "x-consistent-hash",
     "x-local-random",
+    "x-message-deduplication",
     "x-modulus-hash",
     "x-random",
     "x-recent-history",
