@@ -53,7 +53,7 @@ class Home(Undertaker):
         self.timers: Final = timers
         self.dice: Final = dice
         self.parts: dict[int, Queue] = {}
-        self.refused = 0  # how many queues refused the latest publish
+        self.refused = False  # a queue refused the latest publish
 
     def new_queue_id(self) -> int:
         """Return a number that no queue has had."""

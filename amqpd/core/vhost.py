@@ -433,7 +433,7 @@ class VHost(Router):
         takers: list[Queue] = []
         for queue in queues:
             if queue.refuses(message):
-                self.refused += 1
+                self.refused = True
                 continue
             taker = queue.taker(message)
             if taker is not None:

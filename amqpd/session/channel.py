@@ -126,7 +126,7 @@ class Channel(DeliveringChannel):
                 header_bytes,
             )
             if self.vhost.is_traced and queues is not route.queues:
-                queues = [*queues, self.tap_on(queues)]
+                queues = self._tapped(queues)
         message = Message(
             route.address, content, header_bytes, body_bytes, frame_bytes, self.number, persistent
         )
@@ -160,7 +160,7 @@ class Channel(DeliveringChannel):
             raise errors.internal_exchange(exchange, self.vhost.name)
         queues, by_headers = self.vhost.route(exchange, [routing_key], {})
         if self.vhost.is_traced:
-            queues = [*queues, self.tap_on(queues)]
+            queues = self._tapped(queues)
         encoded = methods.publish_head(exchange, routing_key) + b"\xce"
         return Route(
             Address(exchange, routing_key, encoded),
@@ -177,10 +177,9 @@ class Channel(DeliveringChannel):
             if position > self.position:
                 self.position = position
             if self.vhost.refused:
-                refused, self.vhost.refused = self.vhost.refused, 0
-                if self._is_refused(queues, refused, message, mandatory):
-                    self._refuse()
-                    return
+                self.vhost.refused = False
+                self._refuse()
+                return
             if mandatory and queues[0].is_hidden:
                 self._return(message)  # an exchange keeps it; nobody has it yet
         elif mandatory:
@@ -190,22 +189,15 @@ class Channel(DeliveringChannel):
             if not self.is_touched:
                 self.link.context.settlement.touch(self)
 
-    def tap_on(self, queues: list[Queue]) -> Queue:
-        """Return what sees to it that a publish to these queues is traced (see `firehose`)."""
-        return Tap(self.link, self.number, queues)
+    def _tapped(self, queues: list[Queue]) -> list[Queue]:
+        """Return these queues and what sees to it that a publish to them is traced (`firehose`).
 
-    def _is_refused(
-        self, queues: list[Queue], refused: int, message: Message, mandatory: bool
-    ) -> bool:
-        """Say whether a queue has refused a publish, not only the firehose's tap.
-
-        What goes nowhere but to the tap is returned to its sender if it must be.
+        A hidden queue that may veto a publish stays the last.
         """
-        if not isinstance(queues[-1], Tap):
-            return True
-        if len(queues) == 1 and mandatory:
-            self._return(message)
-        return refused > 1
+        tap = Tap(self.link, self.number, queues)
+        if queues and queues[-1].is_hidden:
+            return [*queues[:-1], tap, queues[-1]]
+        return [*queues, tap]
 
     def _refuse(self) -> None:
         """Tell that a full queue refused a publish (RabbitMQ: reject-publish)."""

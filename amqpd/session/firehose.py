@@ -1,8 +1,8 @@
 """The firehose: copies of all that is published and delivered in a vhost (RabbitMQ: firehose).
 
 It is switched on and off per vhost (`VHost.is_traced`), and costs nothing while it is off. While it
-is on, the routes of a channel lead to a `Tap` as well: something like a queue that refuses every
-message, after it has taken a copy. Deliveries are seen where a consumer works out how they
+is on, the routes of a channel lead to a `Tap` as well: something like a queue that takes a copy
+of every message, and nothing else. Deliveries are seen where a consumer works out how they
 begin, which it does anew for each of them then. Copies are published in the end of the turn.
 """
 
@@ -55,18 +55,19 @@ class Tap(Queue):
             arguments={},
         )
         self.rules = Rules({})
+        self.is_hidden = True  # what goes nowhere else is returned
         self._link: Final = link
         self._channel: Final = channel
         self._queues: Final = queues  # that the messages which come are routed to as well
 
-    def refuses(self, message: Message) -> bool:
+    def taker(self, message: Message) -> Queue | None:
         """See Queue: have a copy published, and take nothing."""
         headers = _facts_of(message, self._link)
         headers |= _who(self._link, self._channel)
-        routed = [tables.longstr(queue.name) for queue in self._queues]
+        routed = [tables.longstr(queue.name) for queue in self._queues if not queue.is_hidden]
         headers["routed_queues"] = tables.array(routed)
         _copy(self._link, f"publish.{message.address.exchange}", message, headers)
-        return True
+        return None
 
 
 def trace_delivery(link: Link, channel: int, queue: str, entry: Entry) -> None:
