@@ -49,6 +49,7 @@ class Swarm:
         self.steps = rng.choice((10, 30, 60)) if self.is_long else rng.choice((15, 60, 120))
         self.queues = 1 if self.is_long else rng.choice((1, 2, 4))
         self.highest = rng.choice((0, 0, 2))  # priority of queues
+        self.quorum = rng.choice((0.0, 0.0, 0.5, 1.0))  # how many of the durable queues are
         self.segment_bytes = rng.choice((20_000, 100_000, 500_000))
         self.slack_bytes = rng.choice((0, 50_000, 1_000_000))
         self.waiting_bytes_max = rng.choice((100_000, 3_000_000))
@@ -232,8 +233,11 @@ class World:
         if name in self.queues:
             return
         queue = Thing(self._next(), name, self.rng.random() < 0.85)
-        queue.highest = self.swarm.highest
-        priorities = {"x-max-priority": queue.highest} if queue.highest else {}
+        queue.is_quorum = queue.durable and self.rng.random() < self.swarm.quorum
+        queue.highest = 0 if queue.is_quorum else self.swarm.highest
+        more: dict[str, Any] = {"x-max-priority": queue.highest} if queue.highest else {}
+        if queue.is_quorum:
+            more = {"x-queue-type": "quorum", "x-delivery-limit": 10_000}
         self.oracle.queues[queue.number] = self.queues[name] = queue
         self.client.say(
             TOPOLOGY,
@@ -241,7 +245,7 @@ class World:
             _moves(queue, oracle.ASKED, oracle.THERE),
             queue=name,
             durable=queue.durable,
-            arguments={NUMBER: queue.number, **priorities},
+            arguments={NUMBER: queue.number, **more},
         )
 
     def delete_queue(self) -> None:
@@ -395,7 +399,7 @@ class World:
         else:
             raise AssertionError(f"{body[:10]!r} comes from {queue.name}")
         assert copy.settle == "", f"{body[:10]!r} was settled"
-        assert head == copy.posted.head
+        assert head == copy.posted.head or (queue.is_quorum and oracle.COUNT in head)
         assert method.redelivered or not copy.was_delivered, f"{body[:10]!r} is a redelivery"
         copy.was_delivered = True
         return copy
