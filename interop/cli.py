@@ -23,11 +23,12 @@ from interop.install import NotInstalled, install
 from interop.manifest import BadManifest, Client
 from interop.probe import NoBroker, probe
 from interop.results import Answer, Column, Matrix
+from interop.rules import command as rules
 from interop.scenarios import Scenario, select
 
 DEFAULT_URL: Final = "amqp://guest:guest@127.0.0.1:5672/"
 # Commands with options of their own.
-OTHERS: Final = {"differential": differential.main}
+OTHERS: Final = {"differential": differential.main, "rules": rules.main}
 GREEN: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2

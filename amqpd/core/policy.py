@@ -39,6 +39,7 @@ _LOWER: Final = (
     "max-length-bytes",
     "max-in-memory-length",
     "max-in-memory-bytes",
+    "consumer-timeout",
 )
 DELIVERY_LIMIT: Final = "delivery-limit"
 

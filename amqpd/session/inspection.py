@@ -1,8 +1,8 @@
 """A second look at a publish whose properties mean something to the broker.
 
-Most messages pass by this. In RabbitMQ's order: expiration must be a number, CC and BCC are
-further routing keys (RabbitMQ: sender-selected distribution), user-id must be the sender's own
-(RabbitMQ: validated user-id). All of the content header is checked on the way, so that what other
+Most messages pass by this. In RabbitMQ's order: user-id must be the sender's own (RabbitMQ:
+validated user-id), expiration must be a number, CC and BCC are further routing keys (RabbitMQ:
+sender-selected distribution). All of the content header is checked on the way, so that what other
 clients get can be read.
 """
 
@@ -50,6 +50,9 @@ def inspect(
         )
         if asks_direct and not reply_queue:
             raise errors.no_reply_consumer()
+        if flags & properties.USER_ID:
+            claimed = properties.short_text(content, properties.USER_ID, header_bytes)
+            _check_user_id(link, claimed.decode("utf-8", "surrogateescape"))
         if flags & properties.EXPIRATION:
             check_expiration(properties.short_text(content, properties.EXPIRATION, header_bytes))
         headers: Table = {}
@@ -57,16 +60,13 @@ def inspect(
             headers = properties.headers(content, header_bytes)
     except Malformed:
         raise errors.undecodable(content[7 : min(header_bytes - 1, 263)]) from None
-    if flags & properties.USER_ID:
-        claimed = properties.short_text(content, properties.USER_ID, header_bytes)
-        _check_user_id(link, claimed.decode("utf-8", "surrogateescape"))
     has_copies = "CC" in headers or "BCC" in headers
     if has_copies or by_headers:
         keys = [address.routing_key, *_copies(headers, "CC"), *_copies(headers, "BCC")]
         if has_copies and link.context.users.topic_permissions:
             _check_topics(link, vhost, address.exchange, keys)
-        queues, _ = vhost.route(address.exchange, keys, headers)
-    if "BCC" in headers:
+        queues, _ = vhost.route(address.exchange, keys, headers, content, header_bytes)
+    if "BCC" in headers and not (queues and queues[0].is_holding):  # there it is needed later
         del headers["BCC"]
         encoded = tables.encode_table(headers)  # an empty table is still there, as in RabbitMQ
         content, header_bytes = properties.with_value(
@@ -89,7 +89,7 @@ def _check_topics(link: Link, vhost: VHost, name: str, keys: list[str]) -> None:
 
 
 def _copies(headers: Table, name: str) -> list[str]:
-    """Return the routing keys in CC or BCC. Raises SoftError 406 unless it is an array of texts."""
+    """Return the texts in CC or BCC. Raises SoftError 406 unless it is an array."""
     field = headers.get(name)
     if field is None:
         return []
@@ -99,9 +99,8 @@ def _copies(headers: Table, name: str) -> list[str]:
         raise errors.bad_copies_header(name, tables.type_name(field.tag))
     for item in items:
         assert isinstance(item, Field)
-        if item.tag != "S":
-            raise errors.bad_copies_header(name, tables.type_name(item.tag))
-        keys.append(tables.text(item))
+        if item.tag == "S":
+            keys.append(tables.text(item))
     return keys
 
 

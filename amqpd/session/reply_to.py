@@ -28,10 +28,10 @@ def is_reply_queue(name: str) -> bool:
 
 def consume(channel: Channel, method: commands.Basic.Consume) -> None:
     """Carry out basic.consume of the pseudo-queue. Raises SoftError 406."""
-    if channel.reply_queue:
-        raise errors.reply_consumer_set()
     if not method.no_ack:
         raise errors.reply_consumer_acknowledges()
+    if channel.reply_queue:
+        raise errors.reply_consumer_set()
     context, vhost = channel.link.context, channel.vhost
     tag = method.consumer_tag or context.random_name("amq.ctag-")
     if tag in channel.consumers:

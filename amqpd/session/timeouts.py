@@ -73,7 +73,7 @@ class DeliveryWatch(Timed):
             own = timeout_of(consumer.arguments)
             if own >= 0:
                 return own
-        own = timeout_of(queue.arguments)
+        own = timeout_of(queue.effective)
         return self._timeout_ms if own < 0 else own
 
     def _is_late(self, entry: Entry, now_ms: int) -> bool:

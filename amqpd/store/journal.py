@@ -179,6 +179,34 @@ class StoreJournal(DefinitionJournal):
         records.write_range(self._out, records.EXPIRES, queue_id, entry.seq, wall_ms)
         self._appended()
 
+    def returned(self, queue_id: int, entry: Entry) -> None:
+        """See Journal. An entry of a page that is to leave for another queue is appended whole."""
+        if self.failed:
+            return
+        if entry.segment > 0 or entry.reason() == 0:
+            if entry.segment < 0:
+                self._files[-entry.segment].counts[int(entry.seq)] = int(entry.counts)
+            self._end_run()
+            self._write_returned(queue_id, entry)
+            return
+        self.begin()
+        records.write_published(self._out, entry.message, True, [queue_id], [int(entry.seq)])
+        self._leave_old_place(entry)
+        segment = self._segments[-1]
+        segment.live += 1
+        segment.live_bytes += cost_of(entry.message)
+        entry.segment = segment.number
+        self._appended()
+        if entry.expires_ms:
+            self.expires(queue_id, entry)
+        self._write_returned(queue_id, entry)
+        self.end()
+
+    def _write_returned(self, queue_id: int, entry: Entry) -> None:
+        counts: i64 = int(entry.counts)
+        records.write_range(self._out, records.RETURNED, queue_id, entry.seq, counts)
+        self._appended()
+
     def settled(self, queue_id: int, entry: Entry) -> None:
         """See Journal."""
         number = entry.segment
@@ -466,6 +494,8 @@ class StoreJournal(DefinitionJournal):
                     records.write_range(out, *file.told())
                 for first, last in file.settled_ranges():
                     records.write_range(out, records.PAGE_SETTLED, file.number, first, last)
+                for seq, counts in file.counts.items():
+                    records.write_range(out, records.RETURNED, file.queue_id, seq, counts)
         records.write_record(out, records.SNAPSHOT_END, b"")
         head = blocks.file_header(blocks.SEGMENT, segment.number)
         data = head + blocks.seal(out.getvalue(), group.number)
@@ -522,6 +552,8 @@ class StoreJournal(DefinitionJournal):
         self._appended()
         if entry.expires_ms:
             self.expires(queue_id, entry)
+        if entry.counts:
+            self._write_returned(queue_id, entry)
 
     # -- stop -------------------------------------------------------------------------------------
 

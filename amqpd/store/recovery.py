@@ -26,7 +26,7 @@ from typing import Final
 from librt.strings import read_i32_be, read_i64_be
 
 from amqpd.core import facts
-from amqpd.core.consumer import Entry
+from amqpd.core.consumer import COUNTS_MAX, Entry
 from amqpd.core.message import Message
 from amqpd.store import blocks, definitions, pages, records
 from amqpd.store.blocks import Damage, Scan
@@ -159,6 +159,8 @@ class Recovery:
             queue = self.found.queues.get(queue_id)
             if queue is not None and seq in queue.entries:
                 queue.entries[seq].expires_ms = wall_ms  # monotonic from `restore` on
+        elif kind == records.RETURNED:
+            self._replay_returned(*records.decode_range(data[start:end]))
         elif kind == records.DEFINED:
             table, _ = tables.decode_table(data, start, end)
             self._replay_defined(table)
@@ -216,6 +218,16 @@ class Recovery:
             queue.entries[seq] = entry
             queue.saw(seq)
 
+    def _replay_returned(self, queue_id: int, seq: int, counts: int) -> None:
+        """Note how often an entry came back, where the journal has it and where a page does."""
+        queue = self.found.queues.get(queue_id)
+        if queue is not None and seq in queue.entries:
+            queue.entries[seq].counts = counts & COUNTS_MAX
+            queue.entries[seq].redelivered = True
+        for file in self._files_of.get(queue_id, []):
+            if file.first_seq <= seq <= file.last_seq and not file.is_settled(seq):
+                file.counts[seq] = counts & COUNTS_MAX
+
     def _replay_settled(self, queue_id: int, first: int, last: int) -> None:
         queue = self.found.queues.get(queue_id)
         if queue is None:
@@ -249,9 +261,11 @@ class Recovery:
             found.last_queue_id = max(found.last_queue_id, number_of(table, "id"))
         elif op == definitions.QUEUE_DECLARED:
             self._replay_queue_declared(table)
+        elif op == definitions.PART_DECLARED:
+            self._replay_queue(table)
         elif op == definitions.QUEUE_DELETED:
             queue = found.queues.pop(number_of(table, "id"), None)
-            if queue is not None:
+            if queue is not None and "part" not in queue.definition:
                 vhost, name = text_of(queue.definition, "vhost"), text_of(queue.definition, "name")
                 self._drop_bindings(vhost, True, name)
         elif op == definitions.EXCHANGE_DECLARED:
@@ -260,6 +274,7 @@ class Recovery:
             vhost, name = text_of(table, "vhost"), text_of(table, "name")
             found.exchanges.pop((vhost, name), None)
             self._drop_bindings(vhost, False, name)
+            self._drop_parts(vhost, name)
         elif op == definitions.BOUND:
             found.bindings[_binding_key(table)] = table
         elif op == definitions.UNBOUND:
@@ -275,18 +290,31 @@ class Recovery:
 
     def _replay_queue_declared(self, table: Table) -> None:
         queue_id = number_of(table, "id")
-        self.found.last_queue_id = max(self.found.last_queue_id, queue_id)
-        queue = RecoveredQueue(table)
         name = (text_of(table, "vhost"), text_of(table, "name"))
         other = self._ids.get(name, queue_id)
         if other != queue_id and self.found.queues.pop(other, None) is not None:
             self._drop_bindings(name[0], True, name[1])  # its deletion was in a bad stretch
         self._ids[name] = queue_id
+        self._replay_queue(table)
+
+    def _replay_queue(self, table: Table) -> None:
+        """Take note of a queue, also of one that is part of an exchange."""
+        queue_id = number_of(table, "id")
+        self.found.last_queue_id = max(self.found.last_queue_id, queue_id)
+        queue = RecoveredQueue(table)
         known = self.found.queues.get(queue_id) or self._known.get(queue_id)
         if known is not None:
             queue.entries = known.entries
             queue.next_seq = max(queue.next_seq, known.next_seq)
         self.found.queues[queue_id] = queue
+
+    def _drop_parts(self, vhost: str, exchange: str) -> None:
+        """Forget what a deleted exchange kept; that they went may be in a bad stretch."""
+        for queue_id in list(self.found.queues):
+            definition = self.found.queues[queue_id].definition
+            if "part" in definition and text_of(definition, "vhost") == vhost:
+                if text_of(definition, "exchange") == exchange:
+                    del self.found.queues[queue_id]
 
     def _drop_vhost(self, vhost: str) -> None:
         """Forget all that a vhost had which was deleted."""

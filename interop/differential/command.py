@@ -1,6 +1,7 @@
 """`python -m interop differential`: two brokers, the same random scripts."""
 
 import argparse
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from interop.differential.generate import generate
 from interop.differential.shrink import shrink
 from interop.script.language import Step, show_step
 from interop.script.language import parse as parse_script
-from interop.wire.connection import Gone
+from interop.wire.connection import Refused
 
 DEFAULT_URL: Final = "amqp://guest:guest@127.0.0.1:5672/"
 TELL_EVERY_S: Final = 10.0
@@ -23,10 +24,11 @@ TELL_EVERY_S: Final = 10.0
 def main(words: Sequence[str]) -> int:
     """Run the command; 0 if the brokers were the same to their clients, 1 if not."""
     options = _parser().parse_args(words)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was started ends with us
     try:
         with located([options.url, options.against]) as urls:
             return _play(Pair(*map(parse, urls)), options)
-    except (OSError, Gone, NoBrokerHere, ValueError) as error:
+    except (OSError, Refused, NoBrokerHere, ValueError) as error:
         print(f"no broker: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -8,6 +8,13 @@ What can be taken out of a line that was heard is taken out here. The rest is no
   ("delivery_mode_unknown"), later ones and amqpd take the message as transient.
 - channel.close-ok on an open channel, basic.cancel-ok: RabbitMQ closes the connection with 503.
   amqpd takes them as late words about something that is over; only a broken client can tell.
+- x-queue-type that is not known: RabbitMQ 3.10 closes the connection with 541, since 3.12 it closes
+  the channel with 406, as amqpd does; where the queue exists, texts differ alike.
+- x-max-priority 0: RabbitMQ 3.10 has one level then, 3.13 and amqpd two.
+- An ordinary consumer with the tag of the direct reply-to consumer of its channel: RabbitMQ allows
+  two consumers of one tag then, amqpd refuses the second as any other.
+- basic.qos with global and messages that basic.get has taken: RabbitMQ counts those taken before,
+  and for ever, and none of those after. amqpd counts what is unacked.
 - A message of a short time that overtakes others by its priority: RabbitMQ's optimisation looks at
   the head's time only if the queue was empty before, and so keeps such a message until something
   else happens to the queue. amqpd lets it go when its time is over.

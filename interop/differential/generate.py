@@ -90,7 +90,7 @@ class _Author:
             self._nack: 3,
             self._reject: 2,
             self._recover: 0.6,
-            self._qos: 3 if has("qos") else 0.3,
+            self._qos: 3 if has("qos") else 0,
             self._declare_queue: 1.5,
             self._declare_exchange: 2 if has("exchanges") else 0.2,
             self._bind: 3 if has("exchanges") or has("headers") else 0.5,
@@ -223,7 +223,8 @@ class _Author:
         }
 
     def _get(self) -> tuple[str, Fields]:
-        return "basic.get", {"queue": self._queue(), "no-ack": self._chance(0.3)}
+        takes = "qos" in self._features or self._chance(0.3)  # see explained
+        return "basic.get", {"queue": self._queue(), "no-ack": takes}
 
     def _consume(self) -> tuple[str, Fields]:
         arguments = {"x-priority": self._rng.choice((-1, 1, 5))} if self._chance(0.12) else {}
@@ -282,7 +283,7 @@ class _Author:
             return "basic.consume", {
                 "queue": "amq.rabbitmq.reply-to",
                 "no-ack": self._chance(0.95),
-                "consumer-tag": self._rng.choice(TAGS) if self._chance(0.3) else False,
+                "consumer-tag": "r" if self._chance(0.3) else False,
             }
         if choice == 1:
             return "basic.publish", {

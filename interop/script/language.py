@@ -10,11 +10,15 @@ array A); any other type is an object with one key, "!" and the type: {"!u": 5},
 
 Besides methods there are these steps:
 
-    a connect           open the connection (any step does, if it is not open)
+    a connect           open the connection (any step does, if it is not open); fields are what is
+                        said otherwise than usual: user, password, mechanism, response, vhost,
+                        channel-max, frame-max, heartbeat, capabilities; `show` shows the greeting
+    a hello bytes=HEX   send these bytes as the first on a new socket
     a drop              close its socket without a word
     a1 open             open the channel (any step does)
     a heartbeat         send a heartbeat frame
-    a raw bytes=HEX     send these bytes, whatever they are
+    a raw bytes=HEX     send these bytes, whatever they are; awaits=METHOD waits for the answer
+    a1 frame kind=2 payload=HEX    a frame on this channel, `end` to have another last octet
     wait ms=100         let time pass
 """
 
@@ -25,14 +29,15 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from interop.wire.codec import Said
-from interop.wire.methods import BY_NAME, PROPERTY_NAMES
+from interop.wire.methods import BY_NAME, PROPERTIES, PROPERTY_NAMES
 from interop.wire.tables import Typed, natural
 
-SPECIAL: Final = ("connect", "drop", "open", "heartbeat", "raw", "wait")
+SPECIAL: Final = ("connect", "drop", "open", "heartbeat", "raw", "frame", "hello", "wait")
 _PLACE: Final = re.compile(r"([a-z])(\d*)$")
 _BARE: Final = re.compile(r"[^\s\"{\[=]\S*")
 _FIELD: Final = re.compile(r"([a-z][a-z0-9-]*)(=?)")
 _WORD: Final = re.compile(r"[~$*#\w.@/-]+$")
+_PROPERTY_KINDS: Final = dict(PROPERTIES)
 _NOT_WORDS: Final = re.compile(r"-?\d|(true|false|null)$")
 
 
@@ -83,7 +88,18 @@ def parse_line(line: str) -> Step:
     if name not in BY_NAME and name not in SPECIAL:
         raise BadScript(f"no such method: {line}")
     rest = words[2] if len(words) > 2 else ""
-    return Step(place[1], int(place[2] or 0), name, _fields(rest, line))
+    fields = {key: _as_sent(name, key, value) for key, value in _fields(rest, line).items()}
+    return Step(place[1], int(place[2] or 0), name, fields)
+
+
+def _as_sent(name: str, key: str, value: object) -> object:
+    """A bare number where text is sent is that text; a bit may be said to be true or false."""
+    kinds = dict(BY_NAME[name].fields) if name in BY_NAME else {}
+    kind = kinds.get(key, _PROPERTY_KINDS.get(key, "shortstr" if key == "body" else ""))
+    if kind == "bit":
+        return value not in (False, "false")
+    is_text = kind in ("shortstr", "longstr") and not isinstance(value, str | bool)
+    return str(value) if is_text else value
 
 
 def _fields(text: str, line: str) -> dict[str, object]:

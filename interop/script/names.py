@@ -16,6 +16,13 @@ _MADE_UP: Final = re.compile(
 )
 
 
+def _sorted(entry: object) -> object:
+    """A table's entries by name."""
+    if isinstance(entry, Typed) and isinstance(entry.value, Mapping):
+        return Typed(entry.tag, dict(sorted(entry.value.items())))
+    return entry
+
+
 class Names:
     """The names of one run. `vhost` is its own, shown as "/" in texts."""
 
@@ -68,7 +75,9 @@ class Names:
         return value
 
     def _shown_entry(self, name: str, value: object) -> object:
-        """The time of an x-death is now, whenever that is."""
+        """The time of an x-death is now, whenever that is; its fields have no order."""
+        if name == "x-death" and isinstance(value, Typed) and isinstance(value.value, list):
+            return Typed(value.tag, [_sorted(self._shown(item)) for item in value.value])
         if name == "time" and isinstance(value, Typed) and value.tag == "T":
             return Typed("T", 0)
         return self._shown(value)

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from interop.address import Address
+from interop.script import special
 from interop.script.language import Step, show_said, show_step
 from interop.script.names import Names
 from interop.script.probe import Probe
 from interop.wire.codec import Said, method_frames
 from interop.wire.connection import Closing, Connection, Gone, Silence
+from interop.wire.handshake import Handshake
 from interop.wire.methods import ANSWERS, BY_NAME
 
 ANSWER_S: Final = 10.0
@@ -70,7 +72,7 @@ class Player:
         self._address = address
         self._names = Names(prefix, address.vhost)
         self._lines: dict[str, _Line] = {}
-        self._watch = _Line(Connection(address, name="interop watch"))
+        self._watch = _Line(Connection(address, Handshake("interop watch")))
         self._owners: dict[str, str] = {}  # queue → its connection, "" for anybody
         self._exchanges: dict[str, None] = {}
         self._states: dict[str, str] = {}
@@ -124,6 +126,12 @@ class Player:
             assert isinstance(ms, int)
             time.sleep(ms / 1000)
             return
+        if step.name == "hello":
+            self._outcome.lines += special.hello(self._address, step)
+            return
+        if step.name == "connect":
+            self._connect(step)
+            return
         line = self._line(step.connection)
         if step.name == "drop":
             line.connection.drop()
@@ -131,15 +139,24 @@ class Player:
             time.sleep(DROP_S)
         elif step.name == "heartbeat":
             line.connection.beat()
-        elif step.name == "raw":
-            line.connection.send(bytes.fromhex(str(step.fields["bytes"])))
-            line.connection.read(ANSWER_S)
-        elif step.name != "connect":
+        elif step.name in ("raw", "frame"):
+            line.connection.send(special.bytes_of(step))
+            if "awaits" in step.fields:
+                awaited = str(step.fields["awaits"])
+                channel = 0 if awaited.startswith("connection.") else step.channel
+                self._hear_answer(step.connection, line, channel, (awaited,))
+        else:
             self._say(line, step)
+
+    def _connect(self, step: Step) -> None:
+        connection, said = special.connect(self._address, step)
+        self._outcome.lines += special.greeting_lines(step, connection, said)
+        if connection is not None:
+            self._lines[step.connection] = _Line(connection)
 
     def _line(self, name: str) -> _Line:
         if name not in self._lines:
-            self._lines[name] = _Line(Connection(self._address, name=f"interop {name}"))
+            self._lines[name] = _Line(Connection(self._address, Handshake(f"interop {name}")))
         return self._lines[name]
 
     def _say(self, line: _Line, step: Step) -> None:
@@ -368,10 +385,7 @@ class Player:
                 for text in sorted(confirms):
                     self._note(f"{name}{channel} < {text}")
             line.settled_confirms.clear()
-        # What a delivery has overtaken, or not, is another process's business: answers come first.
-        self._outcome.lines.sort(
-            key=lambda text: (text.split(" ", 1)[0], " < basic.deliver " in text)
-        )
+        self._outcome.lines.sort(key=_place_of)
 
     def _note_states(self, states: dict[str, str]) -> None:
         for queue, state in states.items():
@@ -379,6 +393,15 @@ class Player:
                 shown = self._names.shown(Said("", {"queue": queue})).fields["queue"]
                 self._note(f"= {shown} {state}")
         self._states = states
+
+
+def _place_of(line: str) -> tuple[str, int, str]:
+    """Where a line belongs: what a delivery has overtaken, or not, is another process's business,
+    so answers come first; and consumers of one queue hear of its end in any order."""
+    place = line.split(" ", 1)[0]
+    if " < basic.cancel " in line:
+        return place, 1, line
+    return place, 2 if " < basic.deliver " in line else 0, ""
 
 
 def play_script(address: Address, prefix: str, steps: list[Step]) -> list[Outcome]:

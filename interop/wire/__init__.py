@@ -5,6 +5,7 @@
 | `methods`    | every method's number, name and fields                            |
 | `tables`     | field tables, each value with its type                            |
 | `codec`      | methods, properties and frames to bytes and back                  |
+| `handshake`  | what a client says of itself when it opens a connection            |
 | `connection` | one connection over a blocking socket                             |
 
 No client library takes part, so that a client's opinion never hides a broker's.

@@ -21,18 +21,10 @@ from interop.wire.codec import (
     frame,
     method_frames,
 )
+from interop.wire.handshake import Handshake
 
 PROTOCOL_HEADER: Final = b"AMQP\x00\x00\x09\x01"
 WAIT_S: Final = 15.0
-# What a current client says that it understands; brokers act on some of these.
-CAPABILITIES: Final = {
-    "authentication_failure_close": True,
-    "basic.nack": True,
-    "connection.blocked": True,
-    "consumer_cancel_notify": True,
-    "exchange_exchange_bindings": True,
-    "publisher_confirms": True,
-}
 
 
 class Silence(Exception):
@@ -41,6 +33,16 @@ class Silence(Exception):
 
 class Gone(Exception):
     """The broker has closed the socket."""
+
+
+class Refused(Exception):
+    """The broker did not open the connection; `said` has what it said, start and tune included."""
+
+    def __init__(self, said: list[Said]) -> None:
+        super().__init__(
+            ", ".join(f"{one.name} {one.fields.get('reply-text', '')}" for one in said)
+        )
+        self.said = said
 
 
 class Closing(Exception):
@@ -101,13 +103,15 @@ class Incoming:
 class Connection:
     """An open connection. `heard` has what came and has not been taken, per channel."""
 
-    def __init__(self, address: Address, *, name: str = "interop") -> None:
-        self._socket = _connect(address)
+    def __init__(self, address: Address, handshake: Handshake | None = None) -> None:
+        """Connect and open. Raises OSError, Refused, Silence."""
+        self._socket = connect_socket(address)
         self._incoming = Incoming()
         self.heard: dict[int, deque[Said]] = {}
         self.frame_max = 131072
         self.is_closed = False
-        self._shake_hands(address, name)
+        self.greeting: list[Said] = []
+        self._shake_hands(address, handshake or Handshake())
 
     def say(self, channel: int, name: str, /, **fields: object) -> None:
         """Send a method without content; underscores in names stand for hyphens."""
@@ -128,7 +132,7 @@ class Connection:
         """
         until = time.monotonic() + within_s
         while not self.heard.get(channel):
-            if self.heard.get(0):
+            if channel and self.heard.get(0):
                 raise Closing
             if self.is_closed:
                 raise Gone
@@ -177,39 +181,55 @@ class Connection:
         """Send a heartbeat."""
         self.send(frame(HEARTBEAT, 0, b""))
 
-    def _shake_hands(self, address: Address, name: str) -> None:
+    def _shake_hands(self, address: Address, own: Handshake) -> None:
         self.send(PROTOCOL_HEADER)
-        try:
-            self._expect("connection.start")
-            self.say(
-                0,
-                "connection.start-ok",
-                client_properties={"connection_name": name, "capabilities": dict(CAPABILITIES)},
-                mechanism="PLAIN",
-                response=f"\0{address.user}\0{address.password}",
-                locale="en_US",
-            )
-            tune = self._expect("connection.tune").fields
-            offered = tune["frame-max"]
-            assert isinstance(offered, int)
-            self.frame_max = min(offered, 131072) or 131072
-            self.say(0, "connection.tune-ok", channel_max=tune["channel-max"],
-                     frame_max=self.frame_max, heartbeat=0)  # fmt: skip
-            self.say(0, "connection.open", virtual_host=address.vhost)
-            self._expect("connection.open-ok")
-        except (Gone, Silence):
-            self.drop()
-            raise
+        self._expect("connection.start")
+        self.say(
+            0,
+            "connection.start-ok",
+            client_properties={"connection_name": own.name, "capabilities": own.capabilities},
+            mechanism=own.mechanism,
+            response=own.answer(address),
+            locale="en_US",
+        )
+        tune = self._expect("connection.tune").fields
+        offered = tune["frame-max"]
+        assert isinstance(offered, int)
+        self.frame_max = min(offered, 131072) or 131072
+        if own.frame_max is not None:
+            self.frame_max = own.frame_max
+        self.say(
+            0,
+            "connection.tune-ok",
+            channel_max=tune["channel-max"] if own.channel_max is None else own.channel_max,
+            frame_max=self.frame_max,
+            heartbeat=own.heartbeat,
+        )
+        vhost = address.vhost if own.vhost is None else own.vhost
+        self.say(0, "connection.open", virtual_host=vhost)
+        self._expect("connection.open-ok")
 
     def _expect(self, name: str) -> Said:
-        said = self.take(0)
-        if said.name != name:
+        """The next step of the handshake; a broker that takes another one has refused."""
+        try:
+            said = self.take(0)
+        except Gone:
             self.drop()
-            raise Gone(f"expected {name}, got {said.name} {said.fields}")
+            raise Refused(self.greeting) from None
+        except Silence:
+            self.drop()
+            raise
+        self.greeting.append(said)
+        if said.name != name:
+            if said.name == "connection.close":
+                self.say(0, "connection.close-ok")
+            self.drop()
+            raise Refused(self.greeting)
         return said
 
 
-def _connect(address: Address) -> socket.socket:
+def connect_socket(address: Address) -> socket.socket:
+    """A socket to the broker, not a word said. Raises OSError."""
     plain = socket.create_connection((address.host, address.port), timeout=WAIT_S)
     plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if not address.tls:

@@ -292,6 +292,20 @@ def test_a_requeue_is_never_refused(peer: Any, channel: Channel, overflow: str) 
     assert channel.bodies(queue) == [b"1", b"2"]
 
 
+@pytest.mark.parametrize("bounds", [{"x-max-length": 1}, {"x-max-length-bytes": 1}])
+def test_what_comes_back_is_dropped_before_it_is_delivered_again(
+    peer: Any, channel: Channel, bounds: dict[str, int]
+) -> None:
+    queue = peer.name("q")
+    channel.declare(queue, arguments=bounds)
+    channel.consume(queue)
+    publish(channel, queue, b"1", b"2")
+    last = channel.deliveries(2)[-1]
+    channel.nack(last.delivery_tag, multiple=True)
+    assert channel.delivery().body == b"2"
+    channel.expect_nothing(queue)
+
+
 def test_a_mandatory_publish_that_is_refused_is_not_returned(peer: Any, channel: Channel) -> None:
     queue = limited(peer, channel, "reject-publish", x_max_length=0)
     channel.confirm()

@@ -250,6 +250,16 @@ def test_headers_arrive_bit_by_bit(channel: Channel, queue: str, headers: Any) -
 # -- what is checked -------------------------------------------------------------------------------
 
 
+def test_a_wrong_user_id_is_seen_before_a_wrong_expiration(channel: Channel, queue: str) -> None:
+    channel.publish("", queue, user_id="other", expiration="soon")
+    with channel_error(
+        406,
+        "PRECONDITION_FAILED - user_id property set to 'other' but authenticated user was 'guest'",
+        Basic.Publish,
+    ):
+        channel.expect_close()
+
+
 def test_the_user_id_may_be_ones_own(channel: Channel, queue: str) -> None:
     channel.publish("", queue, user_id="guest")
     assert channel.get(queue, no_ack=True).properties.user_id == "guest"

@@ -85,6 +85,13 @@ def test_a_channel_has_one_reply_consumer(channel: Channel) -> None:
         channel.consume(REPLY_TO, no_ack=True)
 
 
+def test_that_it_cannot_acknowledge_is_seen_before_a_second_one(channel: Channel) -> None:
+    channel.consume(REPLY_TO, no_ack=True)
+    text = "PRECONDITION_FAILED - reply consumer cannot acknowledge"
+    with channel_error(406, text, Basic.Consume):
+        channel.consume(REPLY_TO)
+
+
 def test_a_request_without_a_reply_consumer_is_refused(channel: Channel, requests: str) -> None:
     channel.publish("", requests, reply_to=REPLY_TO)
     text = "PRECONDITION_FAILED - fast reply consumer does not exist"

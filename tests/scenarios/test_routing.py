@@ -265,6 +265,13 @@ def test_cc_and_bcc_are_more_routing_keys(peer: Any, channel: Channel) -> None:
     assert channel.bodies(other) == []
 
 
+@pytest.mark.parametrize("header", ["CC", "BCC"])
+def test_what_is_no_text_in_cc_is_no_key(peer: Any, channel: Channel, header: str) -> None:
+    exchange, (copy,) = bound(peer, channel, "direct", "copy")
+    channel.publish(exchange, "k", b"1", headers={header: [5, True, "copy"]})
+    assert channel.bodies(copy) == [b"1"]
+
+
 def test_bcc_alone_leaves_an_empty_table(peer: Any, channel: Channel) -> None:
     exchange, (blind,) = bound(peer, channel, "direct", "bcc")
     channel.publish(exchange, "k", b"1", headers={"BCC": ["bcc"]})
