@@ -12,8 +12,10 @@ from typing import Final
 
 from amqpd import errors
 from amqpd.core import deadletter
-from amqpd.core.arguments import ArgumentRules, check_equal
+from amqpd.core.arguments import ArgumentRules
 from amqpd.core.dice import Dice
+from amqpd.core.equality import check_equal_exchange, check_flag
+from amqpd.core.events import Events
 from amqpd.core.exchange import Binding, Exchange, Identity, identity_of
 from amqpd.core.exchange_types import check_type, make_exchange
 from amqpd.core.governing import govern_exchange, govern_queue
@@ -69,6 +71,8 @@ class VHost(Router):
         super().__init__(journal, self._timers, Dice(entropy))
         self.profile: Final = profile
         self.argument_rules: Final = ArgumentRules(profile)
+        self.is_traced = False  # the firehose is on
+        self.events = Events()  # the broker's, once it has them
         self._dying: list[tuple[Queue, Message, str]] = []
         self._is_burying = False
         self.name: Final = name
@@ -129,7 +133,9 @@ class VHost(Router):
         check_type(kind)
         current = self.exchanges.get(name)
         if current is not None:
-            self._check_equal_exchange(current, kind, durable, auto_delete, internal, arguments)
+            check_equal_exchange(
+                current, self.name, kind, durable, auto_delete, internal, arguments
+            )
             return current.position
         if name.startswith("amq."):
             raise errors.reserved_name("exchange", name)
@@ -150,42 +156,12 @@ class VHost(Router):
         exchange.installed(self)
         self.generation += 1
         govern_exchange(exchange, self.policies)
+        self.events.exchange_created(self.name, exchange)
         if durable:
             exchange.position = self._journal.exchange_declared(
                 self.name, name, kind, auto_delete, internal, arguments
             )
         return exchange.position
-
-    def _check_equal_exchange(
-        self,
-        current: Exchange,
-        kind: str,
-        durable: bool,
-        auto_delete: bool,
-        internal: bool,
-        arguments: Table,
-    ) -> None:
-        name = current.name
-        if current.kind != kind:
-            raise errors.inequivalent(
-                "type", "exchange", name, self.name, f"'{kind}'", f"'{current.kind}'"
-            )
-        self._check_flag("durable", "exchange", name, durable, current.durable)
-        self._check_flag("auto_delete", "exchange", name, auto_delete, current.auto_delete)
-        self._check_flag("internal", "exchange", name, internal, current.internal)
-        check_equal(
-            "alternate-exchange",
-            "exchange",
-            name,
-            self.name,
-            arguments.get("alternate-exchange"),
-            current.arguments.get("alternate-exchange"),
-        )
-
-    def _check_flag(self, flag: str, kind: str, name: str, asked: bool, held: bool) -> None:
-        if asked != held:
-            received, current = ("'true'", "'false'") if asked else ("'false'", "'true'")
-            raise errors.inequivalent(flag, kind, name, self.name, received, current)
 
     def delete_exchange(self, name: str, if_unused: bool) -> int:
         """Delete an exchange and all bindings from and to it; missing is fine. Returns position."""
@@ -214,6 +190,7 @@ class VHost(Router):
                 if binding.source.auto_delete and not binding.source.bindings:
                     doomed.append(binding.source)
             exchange.removed()
+            self.events.exchange_deleted(self.name, exchange)
             if exchange.durable:
                 position = self._journal.exchange_deleted(self.name, exchange.name)
         return position
@@ -255,6 +232,7 @@ class VHost(Router):
         self.queues[name] = queue
         self.generation += 1
         govern_queue(queue, self.policies)
+        self.events.queue_created(self.name, queue)
         if queue.durable:
             queue.position = self._journal.queue_declared(
                 queue.id, self.name, name, auto_delete, arguments
@@ -275,10 +253,11 @@ class VHost(Router):
 
         Raises SoftError 405 or 406 for the first difference, in RabbitMQ's order.
         """
+        name, vhost = queue.name, self.name
         if (queue.owner != 0) != exclusive or (queue.owner and queue.owner != owner):
             raise errors.queue_locked(queue.name, self.name)
-        self._check_flag("durable", "queue", queue.name, durable and not exclusive, queue.durable)
-        self._check_flag("auto_delete", "queue", queue.name, auto_delete, queue.auto_delete)
+        check_flag("durable", "queue", name, vhost, durable and not exclusive, queue.durable)
+        check_flag("auto_delete", "queue", name, vhost, auto_delete, queue.auto_delete)
         self.argument_rules.check_queue_equal(queue.name, self.name, arguments, queue.arguments)
 
     def delete_queue(self, queue: Queue) -> tuple[int, int]:
@@ -292,6 +271,7 @@ class VHost(Router):
             self._unlink(binding)
             if binding.source.auto_delete and not binding.source.bindings:
                 unused.append(binding.source)
+        self.events.queue_deleted(self.name, queue)
         count = queue.delete()
         if queue.durable:
             position = self._journal.queue_deleted(queue.id)
@@ -335,6 +315,7 @@ class VHost(Router):
         destination = (binding.queue is not None, binding.destination)
         self._leading_to.setdefault(destination, {})[source.name, identity] = binding
         self.generation += 1
+        self.events.binding_created(self.name, binding)
         if binding.durable:
             binding.position = self._journal.bound(
                 self.name,
@@ -382,6 +363,7 @@ class VHost(Router):
         if not leading_here:
             del self._leading_to[destination]
         self.generation += 1
+        self.events.binding_deleted(self.name, binding)
 
     def bindings(self) -> list[Binding]:
         """All bindings of the vhost, but for the default exchange's implicit ones."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from librt.strings import BytesWriter
 
+from amqpd.core.events import EVENTS
 from amqpd.core.facts import Facts
 from amqpd.core.part import Part
 from amqpd.core.vhost import PREDECLARED, VHost
@@ -26,7 +27,7 @@ LAST_QUEUE_ID: Final = "last-queue-id"
 FACT: Final = "fact"
 FACT_GONE: Final = "fact.gone"
 
-_SYSTEM: Final = [name for name, _, _ in PREDECLARED]
+_SYSTEM: Final = [name for name, _, _ in PREDECLARED] + [EVENTS]
 
 
 def write(out: BytesWriter, table: Table) -> None:
