@@ -64,6 +64,7 @@ class Journal:
         self.segment: i64 = 0
         self.waiting_bytes: i64 = 0
         self.waiting_bytes_max: i64 = 0
+        self.safe_position = NO_POSITION  # all up to it is on the disk
         self.delayed_max = 8192  # messages, about 5 MB with small ones
         self.wall_offset_ms = 0  # wall clock minus the monotonic one
 
@@ -90,7 +91,8 @@ class Journal:
     def page_out(self, queue_id: int, durable: bool, entries: list[Entry], level: int) -> Page:
         """Take ready entries of a level of a queue out of memory.
 
-        It is called only above `waiting_bytes_max`, with growing seqs within a level.
+        It is called mostly above `waiting_bytes_max`, and only with one; with growing seqs within
+        a level.
         """
         raise NotImplementedError
 
