@@ -10,6 +10,7 @@ from typing import Final
 
 from amqpd.perf.connection import BrokerError
 from amqpd.perf.fairness import FairnessOptions, fairness_text, measure_fairness
+from amqpd.perf.features import measure_features
 from amqpd.perf.hash import hash_text, measure_hash
 from amqpd.perf.idle import measure_idle
 from amqpd.perf.load import run_load
@@ -84,7 +85,11 @@ def build_parser() -> argparse.ArgumentParser:
     store.add_argument("--seconds", type=float, default=StoreOptions.seconds, help="per run")
     store.add_argument("--only", default="", metavar="PARTS", help=f"some of: {', '.join(PARTS)}")
     store.add_argument("--data-root", metavar="DIR", help="where the data goes (not a tmpfs)")
-    for added in (table, start, idle, topic, hashing, fairness, store):
+    features = command("features", "what the features of queues cost", _features)
+    features.add_argument("--messages", type=int, default=1_000_000, help="that leave in one go")
+    features.add_argument("--seconds", type=float, default=3.0, help="per load")
+    features.add_argument("--data-root", metavar="DIR", help="where the data goes (not a tmpfs)")
+    for added in (features, table, start, idle, topic, hashing, fairness, store):
         added.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     return parser
 
@@ -208,6 +213,15 @@ def _store(args: Arguments) -> int:
     with SpawnedAmqpd(args.data_root) as amqpd:
         machine["data"] = f"on {filesystem(amqpd.directory)}"
         text, found = measure_store(amqpd, options)
+    print(f"{facts(machine)}\n\n{text}")
+    _write_json(args, {"machine": machine, **found})
+    return 0
+
+
+def _features(args: Arguments) -> int:
+    machine = describe_machine()
+    with SpawnedAmqpd(args.data_root) as amqpd:
+        text, found = measure_features(amqpd.target, args.seconds, args.messages)
     print(f"{facts(machine)}\n\n{text}")
     _write_json(args, {"machine": machine, **found})
     return 0

@@ -106,6 +106,12 @@ class Connection:
         flags = bytes([2 if durable else 0])
         self.call((50, 10), (50, 11), b"\0\0" + shortstr(queue) + flags + longstr(arguments))
 
+    def length(self, queue: str) -> int:
+        """Ask how many messages wait in a queue."""
+        answer = self.call((50, 10), (50, 11), b"\0\0" + shortstr(queue) + b"\1" + longstr(b""))
+        (count,) = struct.unpack_from(">I", answer, 4 + 1 + answer[4])
+        return int(count)
+
     def consume(self, queue: str, consumer_tag: str, no_ack: bool) -> None:
         """Start a consumer; the deliveries that came with consume-ok are in `pending`."""
         names = shortstr(queue) + shortstr(consumer_tag)

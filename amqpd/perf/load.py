@@ -12,7 +12,6 @@ from typing import Final
 from amqpd.perf.connection import BrokerError, Connection
 from amqpd.perf.consumer import consume
 from amqpd.perf.crew import Crew, Result
-from amqpd.perf.encoding import longstr, shortstr
 from amqpd.perf.options import LoadOptions
 from amqpd.perf.producer import produce
 
@@ -28,10 +27,11 @@ def run_load(options: LoadOptions) -> Report:
     """
     control = Connection(options.target)
     queues = [options.queue_name(index) for index in range(options.queues)]
-    kind = shortstr("x-queue-type") + b"S" + longstr(options.type.encode()) if options.type else b""
+    arguments = options.queue_arguments()
+    durable = options.persistent or bool(options.type)
     try:
         for queue in queues:
-            control.declare(queue, options.persistent or bool(options.type), kind)
+            control.declare(queue, durable, arguments)
         with Crew() as crew:
             report = _drain(options, crew) if options.drain else _flow(options, crew)
     except BaseException:

@@ -2,8 +2,10 @@
 
 import argparse
 import os
+import struct
 from dataclasses import dataclass, field
 
+from amqpd.perf.encoding import longstr, shortstr
 from amqpd.perf.target import Target, parse_url
 
 
@@ -27,6 +29,7 @@ class LoadOptions:
     type: str = ""
     drain: bool = False
     spread: bool = False
+    arguments: str = ""
     name: str = field(default_factory=lambda: f"load-{os.getpid()}")
 
     def __post_init__(self) -> None:
@@ -44,6 +47,11 @@ class LoadOptions:
         if 0 < self.prefetch < self.ack:
             raise ValueError("with --prefetch below --ack nothing would ever be acknowledged")
 
+    def queue_arguments(self) -> bytes:
+        """Encode the inside of the table that queues are declared with."""
+        kind = f"x-queue-type={self.type}" if self.type else ""
+        return encode_arguments(",".join(part for part in (kind, self.arguments) if part))
+
     def queue_name(self, index: int) -> str:
         """Name the queue of the worker with this index."""
         width = len(str(self.queues - 1))  # names of one length, for messages of one length
@@ -60,6 +68,26 @@ class LoadOptions:
         if not self.spread:
             return [self.queue_name(index)]
         return [self.queue_name(queue) for queue in range(index, self.queues, self.consumers)]
+
+
+def encode_arguments(given: str) -> bytes:
+    """Encode NAME=VALUE,... as the inside of a table: numbers, true and false, else texts.
+
+    Raises ValueError if a part has no `=`.
+    """
+    out = b""
+    for part in given.split(",") if given else []:
+        name, equals, value = part.partition("=")
+        if not equals:
+            raise ValueError(f"{part!r} is not NAME=VALUE")
+        if value.isdecimal():
+            encoded = b"l" + struct.pack(">q", int(value))
+        elif value in ("true", "false"):
+            encoded = b"t" + bytes([value == "true"])
+        else:
+            encoded = b"S" + longstr(value.encode())
+        out += shortstr(name) + encoded
+    return out
 
 
 def add_load_options(parser: argparse.ArgumentParser) -> None:
@@ -84,6 +112,7 @@ def add_load_options(parser: argparse.ArgumentParser) -> None:
     option("--prefetch", type=int, default=0)
     option("--rate", type=int, default=0, help="messages/s of each producer, stamped for latency")
     option("--type", default="", help="x-queue-type")
+    option("--arguments", default="", metavar="NAME=VALUE,...", help="of the queues")
     option("--drain", action="store_true", help="publish --count first, then consume them")
     option("--spread", action="store_true", help="each producer to all queues, each shared out")
     option("--name", default=f"load-{os.getpid()}", help="prefix of the queues' names")
@@ -109,5 +138,6 @@ def load_options(args: argparse.Namespace) -> LoadOptions:
         type=args.type,
         drain=args.drain,
         spread=args.spread,
+        arguments=args.arguments,
         name=args.name,
     )
