@@ -18,7 +18,7 @@ from amqpd.core.equality import check_equal_exchange, check_flag
 from amqpd.core.events import Events
 from amqpd.core.exchange import Binding, Exchange, Identity, identity_of
 from amqpd.core.exchange_types import check_type, make_exchange
-from amqpd.core.governing import govern_exchange, govern_queue
+from amqpd.core.governing import Governor, govern_exchange, govern_queue
 from amqpd.core.message import Message, make_address
 from amqpd.core.policy import Policies
 from amqpd.core.ports import NO_POSITION, Entropy, Journal
@@ -81,6 +81,7 @@ class VHost(Router):
         self._queue_ids: Final = queue_ids
         self.metadata: dict[str, object] = {}  # description, tags, default_queue_type
         self.policies: Final = Policies()
+        self._governor: Final = Governor(self.queues, self.policies, self._timers)
         self.connection_max = -1  # -1: no limit, as in RabbitMQ's vhost limits
         self.queue_max = -1
         self.connection_count = 0
@@ -291,12 +292,11 @@ class VHost(Router):
     # -- policies --------------------------------------------------------------------------------
 
     def policies_changed(self) -> None:
-        """Let changed policies count for what exists. O(queues and exchanges × policies)."""
+        """Let changed policies count for what exists, for many queues a piece each turn."""
         for exchange in self.exchanges.values():
             if govern_exchange(exchange, self.policies):
                 self.generation += 1
-        for queue in list(self.queues.values()):
-            govern_queue(queue, self.policies)
+        self._governor.begin()
 
     # -- bindings --------------------------------------------------------------------------------
 

@@ -185,8 +185,8 @@ def read(data: bytes) -> Document:
     try:
         whole: object = json.loads(data.decode("utf-8-sig"))
         json.dumps(whole, ensure_ascii=False).encode("utf-8", "surrogateescape")
-    except UnicodeError as error:
-        raise BadDefinitions(f"it is no text in UTF-8: {error}") from None
+    except UnicodeError as fault:
+        raise BadDefinitions(f"it is no text in UTF-8: {fault}") from None
     except RecursionError:
         raise BadDefinitions("it is nested too deeply") from None
     except json.JSONDecodeError as error:

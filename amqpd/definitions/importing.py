@@ -160,8 +160,9 @@ class _Import:
                     self._position = max(self._position, self._take(section, row))
                 except Refused as error:
                     raise row.bad(str(error)) from None
-                except AmqpError as error:
-                    raise row.bad(error.text.partition(" - ")[2] or error.text) from None
+                except AmqpError as reply:  # a name of its own: mypyc gives a name one type
+                    words = reply.text.partition(" - ")[2] or reply.text
+                    raise row.bad(words) from None
         self._document.note_unasked()
         return self._position
 

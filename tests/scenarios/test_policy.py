@@ -167,7 +167,7 @@ def test_messages_that_come_after_a_ttl_expire_by_it(
 ) -> None:
     channel.declare("q")
     publish(channel, "q", b"before")
-    admin.set_policy("p", ".*", {"message-ttl": 200})
+    admin.set_policy("p", "^q$", {"message-ttl": 200})
     assert channel.bodies("q") == [b"before"]
     publish(channel, "q", b"after")
     let_pass(peer, channel, 400)
@@ -233,7 +233,7 @@ def test_a_queue_expires_by_a_policy_from_then_on(peer: Any, admin: Any, channel
     channel.declare("used")
     channel.consume("used", no_ack=True)
     let_pass(peer, channel, 300)
-    admin.set_policy("p", ".*", {"expires": 300})
+    admin.set_policy("p", "^(q|used)$", {"expires": 300})
     channel.publish("", "q", b"still there")
     assert channel.bodies("q") == [b"still there"]
     let_pass(peer, channel, 600)
@@ -247,7 +247,7 @@ def test_an_expiry_that_is_taken_back_comes_to_nothing(
     peer: Any, admin: Any, channel: Channel
 ) -> None:
     channel.declare("q")
-    admin.set_policy("p", ".*", {"expires": 5000})
+    admin.set_policy("p", "^q$", {"expires": 5000})
     admin.clear_policy("p")
     let_pass(peer, channel, 6000)
     channel.declare("q", passive=True)
@@ -258,6 +258,7 @@ def test_a_delivery_limit_by_a_policy(peer: Any, admin: Any, channel: Channel) -
     admin.set_policy("p", "^q$", {"delivery-limit": 1}, apply_to="queues")
     channel.publish("", "q", b"1")
     for _ in range(2):
+        peer.until(lambda: channel.ready("q") == 1)
         message = channel.get("q")
         channel.nack(message.delivery_tag)
     peer.until(lambda: channel.ready("q") == 0)

@@ -81,7 +81,7 @@ class Definer:
 
     def user(self, broker: Broker, directory: Directory) -> int:
         """Add or change a user."""
-        limits = self.rng.choice(({}, {"max-channels": 3}))
+        limits = self.rng.choice(({}, {"max-channels": 2000}))
         position = directory.add_user(
             self.rng.choice(USERS), "secret", self.rng.choice(((), ("t",)))
         )
