@@ -14,6 +14,9 @@
     ready = "{cache}/node_modules/amqplib"  # the path that shows that it is installed
     install = [["npm", "install", "--prefix", "{cache}", "amqplib"]]
 
+    [debian]                                # what a Debian machine installs first, by its root
+    packages = ["golang-go"]
+
 A manifest has `[python]`, `[command]`, or neither (always ready). In `start`, `ready`, `install`
 and the values of `[env]` these stand for paths: `{python}` the interpreter for this client,
 `{folder}` the client's folder, `{cache}` a folder of its own under `.interop/`, `{root}` the
@@ -52,6 +55,7 @@ class Client:
     needs: tuple[str, ...] = ()
     ready: str = ""
     install: tuple[tuple[str, ...], ...] = ()
+    debian: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     cache: Path = CACHE
 
@@ -112,6 +116,7 @@ def load(folder: Path, cache: Path = CACHE) -> Client:
         raise BadManifest(f"{path}: start_limit_s must be a number of seconds")
     python = _table(path, fields, "python")
     command = _table(path, fields, "command")
+    debian = _table(path, fields, "debian")
     install = command.get("install", [])
     if not isinstance(install, list):
         raise BadManifest(f"{path}: install must be a list of commands")
@@ -126,6 +131,7 @@ def load(folder: Path, cache: Path = CACHE) -> Client:
         needs=_words(path, command, "needs") if "needs" in command else (),
         ready=_text(path, command, "ready") if "ready" in command else "",
         install=tuple(_words(path, {"install": words}, "install") for words in install),
+        debian=_words(path, debian, "packages") if debian else (),
         env={name: str(value) for name, value in _table(path, fields, "env").items()},
         cache=cache,
     )

@@ -231,7 +231,7 @@ class _Author:
         return "basic.consume", {
             "queue": self._queue(),
             "consumer-tag": self._rng.choice(TAGS) if self._chance(0.7) else False,
-            "no-ack": self._chance(0.25),
+            "no-ack": "a2" not in self._places and self._chance(0.25),  # see explained
             "exclusive": self._chance(0.06),
             "no-local": self._chance(0.05),
             "arguments": arguments or False,

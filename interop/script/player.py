@@ -320,8 +320,10 @@ class Player:
         needed = 1 if step.name in AT_ONCE else SETTLES_IN
         for _ in range(ROUNDS_MAX):
             heard_before = len(self._outcome.lines)
-            found = self._ask_queues()
+            # Channels first: what they have passed on is then on its way to the queues, and a
+            # question that overtakes it there, as RabbitMQ's does, is asked once more.
             self._ask_channels()
+            found = self._ask_queues()
             waits = self._waits_for_confirms() and time.monotonic() < until
             is_quiet = found == states and len(self._outcome.lines) == heard_before and not waits
             quiet = quiet + 1 if is_quiet else 0
