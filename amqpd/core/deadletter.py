@@ -106,9 +106,9 @@ def headers_of(message: Message) -> Table:
         return {}
 
 
-def copies_of(headers: Table) -> list[str]:
+def copies_of(headers: Table, header: str = "CC") -> list[str]:
     """Return the routing keys in CC; BCC is gone since the message was published."""
-    field = headers.get("CC")
+    field = headers.get(header)
     if field is None or not isinstance(field.value, list):
         return []
     return [tables.text(item) for item in field.value if item.tag == "S"]

@@ -10,9 +10,11 @@ from typing import Final
 from mypy_extensions import i64, mypyc_attr
 
 from amqpd.core.dice import Dice
+from amqpd.core.message import Message
 from amqpd.core.policy import Policy
-from amqpd.core.ports import NO_POSITION
+from amqpd.core.ports import NO_POSITION, Journal
 from amqpd.core.queue import Queue, Undertaker
+from amqpd.core.timers import Timers
 from amqpd.wire import tables
 from amqpd.wire.tables import Table
 
@@ -24,7 +26,8 @@ class Envelope:
     """What a message has that exchanges may look at.
 
     Without a `content` it is a route that is asked for ahead of any message: what depends on more
-    than the keys and headers does not count.
+    than the keys and headers does not count. An exchange that keeps messages adds a queue of its
+    own to `kept`; one that `is_held` goes nowhere else from there, for now.
     """
 
     def __init__(
@@ -34,14 +37,38 @@ class Envelope:
         self.headers: Final = headers
         self.content: Final = content
         self.header_bytes: Final = header_bytes  # of the header frame in `content`
+        self.kept: list[Queue] = []
+        self.is_held = False
 
 
 class Home(Undertaker):
-    """What an exchange may ask of its vhost."""
+    """What an exchange may ask of its vhost.
 
-    def __init__(self, dice: Dice) -> None:
+    `parts` are the queues that exchanges keep something in, by id; no client can name them.
+    """
+
+    def __init__(self, journal: Journal, timers: Timers, dice: Dice) -> None:
         super().__init__()
+        self.journal: Final = journal
+        self.timers: Final = timers
         self.dice: Final = dice
+        self.parts: dict[int, Queue] = {}
+        self.refused = False  # a queue refused the latest publish
+
+    def new_queue_id(self) -> int:
+        """Return a number that no queue has had."""
+        raise NotImplementedError
+
+    def publish(self, queues: list[Queue], message: Message) -> int:
+        """Put a message into queues. Returns the journal position of it (0 = not durable)."""
+        raise NotImplementedError
+
+    def send_on(self, exchange: str, keys: list[str], headers: Table, message: Message) -> int:
+        """Route a message from an exchange on: no permissions, returns or confirms.
+
+        Returns the journal position. Raises HardError 541 if the store has failed.
+        """
+        raise NotImplementedError
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -82,6 +109,23 @@ class Exchange:
 
     def installed(self, home: Home) -> None:
         """Learn of the vhost that has it from now on."""
+
+    def removed(self) -> None:
+        """Learn that it was deleted: what it keeps goes with it."""
+
+    def restored_part(self, part: str, queue_id: int) -> Queue | None:
+        """Make a queue again that this exchange kept something in; None: it is needed no more."""
+        return None
+
+    def bound(self, binding: "Binding") -> int:
+        """Learn of a new binding that a client made. Returns the journal position of what it did.
+
+        What recovery restores is no news.
+        """
+        return NO_POSITION
+
+    def validate(self) -> None:
+        """Assert what has to be true of it; for tests and simulation."""
 
     def check(self, binding: "Binding") -> None:
         """Raise SoftError 406 if a binding makes no sense for this type."""

@@ -3,7 +3,9 @@
 from typing import Final
 
 from amqpd.errors import PRECONDITION_FAILED, SoftError
+from amqpd.wire.tables import Field
 
+_LENGTH: Final = "x-recent-history-length"
 _ESCAPES: Final = {
     8: b"\\b",
     9: b"\\t",
@@ -71,6 +73,52 @@ def queue_type_not_valid(queue_type: str) -> SoftError:
 def destination_not_found() -> SoftError:
     """A local random exchange bound to an exchange."""
     return SoftError(PRECONDITION_FAILED, "Destination not found")
+
+
+def no_delayed_type() -> SoftError:
+    """A delayed message exchange that is not told a type to route by."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        "Invalid argument, 'x-delayed-type' must be an existing exchange type",
+    )
+
+
+def invalid_history_length(field: Field) -> SoftError:
+    """A recent history exchange that is to remember no number of messages."""
+    value = field.value
+    if isinstance(value, bool):
+        shown = "true" if value else "false"
+    elif isinstance(value, bytes):
+        shown = erlang_binary(value.decode("utf-8", "surrogateescape"))
+    else:
+        shown = "undefined" if value is None else str(value)
+    return SoftError(
+        PRECONDITION_FAILED,
+        f"Invalid argument {shown}, '{_LENGTH}' must be a positive integer",
+    )
+
+
+def invalid_cache_size() -> SoftError:
+    """A deduplicating exchange that is not told how much to remember."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        "Missing or invalid argument, 'x-cache-size' must be an integer greater than 0",
+    )
+
+
+def invalid_cache_ttl() -> SoftError:
+    """A deduplicating exchange that is to remember for no time."""
+    return SoftError(
+        PRECONDITION_FAILED, "Invalid argument, 'x-cache-ttl' must be an integer greater than 0"
+    )
+
+
+def invalid_cache_persistence() -> SoftError:
+    """A deduplicating exchange that is to remember in an unknown place."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        "Invalid argument, 'x-cache-persistence' must be either 'disk' or 'memory'",
+    )
 
 
 def no_jms_exchange(kind: str) -> SoftError:

@@ -54,7 +54,8 @@ class Journal:
     the end of each turn. `segment` is where an entry that is appended now is kept (0 = nowhere).
 
     The same store also takes in the middle of long queues: `waiting_bytes` counts what all ready
-    entries cost in memory, and above `waiting_bytes_max` (0 = no limit) queues page out.
+    entries cost in memory, and above `waiting_bytes_max` (0 = no limit) queues page out. Of the
+    messages that a delayed message exchange holds, `delayed_max` are kept in order in memory.
     """
 
     def __init__(self, *, is_immediate: bool) -> None:
@@ -63,6 +64,7 @@ class Journal:
         self.segment: i64 = 0
         self.waiting_bytes: i64 = 0
         self.waiting_bytes_max: i64 = 0
+        self.delayed_max = 8192  # messages, about 5 MB with small ones
         self.wall_offset_ms = 0  # wall clock minus the monotonic one
 
     def published(self, message: Message, queue_ids: list[int], seqs: list[int]) -> int:
@@ -112,6 +114,13 @@ class Journal:
     def queue_deleted(self, queue_id: int) -> int:
         """Append that a durable queue and all its messages are gone. Returns the position."""
         raise NotImplementedError
+
+    def part_declared(self, queue_id: int, vhost: str, exchange: str, part: str) -> int:
+        """Append that a durable exchange has a queue that no client can name, as its `part`.
+
+        `queue_deleted` says that it is gone. Returns the position; not all journals need to know.
+        """
+        return NO_POSITION
 
     def exchange_declared(
         self,

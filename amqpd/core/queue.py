@@ -102,6 +102,8 @@ class Queue:
         self.arguments: Final = arguments
         self.position = NO_POSITION
         self.is_deleted = False
+        self.is_hidden = False  # an exchange keeps something in it; no client knows of it
+        self.is_holding = False  # and what is in it will be routed later
         self.siblings: dict[str, Queue] | None = None  # what its owner has, while it is one of it
         self.profile: Final = profile
         self.rules: Rules | None = rules_of(arguments, profile)
@@ -195,6 +197,21 @@ class Queue:
         if rules.overflow == REJECT_PUBLISH_DLX and rules.dead_letter_exchange is not None:
             self._undertaker.dead_letter(self, message, MAXLEN)
         return True
+
+    def taker(self, message: Message) -> "Queue | None":
+        """Return the queue that takes a publish to this one; None: it is taken and dropped.
+
+        Only a queue with rules is asked, and only a hidden one has another one take it.
+        """
+        return self
+
+    def vetoes(self, message: Message) -> bool:
+        """Say whether a hidden queue, the last that a publish goes to, has it go nowhere."""
+        return False
+
+    def entries_in_memory(self) -> list[Entry]:
+        """The entries that are in memory and not with a consumer."""
+        return self.backlog.in_memory()
 
     def is_full(self, message: Message) -> bool:
         """Say whether this queue would refuse a publish."""

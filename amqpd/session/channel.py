@@ -17,8 +17,9 @@ from amqpd.core.message import Address, Message
 from amqpd.core.queue import LOST, NACKED, Queue
 from amqpd.core.vhost import VHost
 from amqpd.limits import ROUTE_CACHE_MAX
-from amqpd.session import inspection
+from amqpd.session import inspection, telling
 from amqpd.session.delivering import DeliveringChannel
+from amqpd.session.firehose import Tap
 from amqpd.session.link import Link
 from amqpd.session.subscription import Subscription
 from amqpd.session.timeouts import DeliveryWatch
@@ -124,6 +125,8 @@ class Channel(DeliveringChannel):
                 content,
                 header_bytes,
             )
+            if self.vhost.is_traced and queues is not route.queues:
+                queues = self._tapped(queues)
         message = Message(
             route.address, content, header_bytes, body_bytes, frame_bytes, self.number, persistent
         )
@@ -156,6 +159,8 @@ class Channel(DeliveringChannel):
         if exchange and self.vhost.exchange(exchange).internal:
             raise errors.internal_exchange(exchange, self.vhost.name)
         queues, by_headers = self.vhost.route(exchange, [routing_key], {})
+        if self.vhost.is_traced:
+            queues = self._tapped(queues)
         encoded = methods.publish_head(exchange, routing_key) + b"\xce"
         return Route(
             Address(exchange, routing_key, encoded),
@@ -175,12 +180,24 @@ class Channel(DeliveringChannel):
                 self.vhost.refused = False
                 self._refuse()
                 return
+            if mandatory and queues[0].is_hidden:
+                self._return(message)  # an exchange keeps it; nobody has it yet
         elif mandatory:
             self._return(message)
         if self.confirming:
             self.published += 1
             if not self.is_touched:
                 self.link.context.settlement.touch(self)
+
+    def _tapped(self, queues: list[Queue]) -> list[Queue]:
+        """Return these queues and what sees to it that a publish to them is traced (`firehose`).
+
+        A hidden queue that may veto a publish stays the last.
+        """
+        tap = Tap(self.link, self.number, queues)
+        if queues and queues[-1].is_hidden:
+            return [*queues[:-1], tap, queues[-1]]
+        return [*queues, tap]
 
     def _refuse(self) -> None:
         """Tell that a full queue refused a publish (RabbitMQ: reject-publish)."""
@@ -345,6 +362,7 @@ class Channel(DeliveringChannel):
     def forget(self, tag: str) -> None:
         """See DeliveringChannel."""
         consumer = self.consumers.pop(tag)
+        telling.consumer_deleted(self.link, self.number, consumer.queue.name, tag)
         if consumer.queue.name == self.reply_queue:
             self.reply_queue = ""
 
@@ -409,6 +427,7 @@ class Channel(DeliveringChannel):
         self.requeue(entries, LOST)
         for queue in queues:
             queue.activate()
+        telling.channel_closed(self.link, self.number)
 
     def unacked_entries(self) -> list[tuple[int, Entry]]:
         """What was delivered and is not settled, with the id of its queue; also in transactions."""

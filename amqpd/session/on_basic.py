@@ -7,9 +7,10 @@ from amqpd.auth import READ
 from amqpd.core.arguments import PRIORITY, QUORUM, type_of
 from amqpd.core.queue import REFUSED, Queue
 from amqpd.profile import GLOBAL_QOS
-from amqpd.session import reply_to
+from amqpd.session import reply_to, telling
 from amqpd.session.channel import Channel
 from amqpd.session.counting import counted
+from amqpd.session.firehose import trace_delivery
 from amqpd.session.on_exchange import clean
 from amqpd.session.subscription import Subscription
 from amqpd.wire import methods, tables
@@ -85,6 +86,7 @@ def on_basic_consume(channel: Channel, method: base.Frame, arguments: Table) -> 
     if not method.no_ack:
         channel.watch.start()
     queue.add_consumer(consumer)
+    telling.consumer_created(consumer)
     if not method.nowait:
         channel.send(b"\x00\x3c\x00\x15" + methods.encode_shortstr(tag))
     consumer.resume()
@@ -131,6 +133,8 @@ def on_basic_get(channel: Channel, method: base.Frame, arguments: Table) -> None
         entry.consumer.is_active = False
         channel.unacked.add(entry)
         channel.watch.start()
+    if channel.vhost.is_traced:
+        trace_delivery(channel.link, channel.number, queue.name, entry)
     head = entry.message.address.encoded[:-1]
     methods.write_get_ok(
         channel.out(),

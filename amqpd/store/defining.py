@@ -27,6 +27,10 @@ class DefinitionJournal(Journal):
             definitions.queue_declared(queue_id, vhost, name, auto_delete, arguments, 1)
         )
 
+    def part_declared(self, queue_id: int, vhost: str, exchange: str, part: str) -> int:
+        """See Journal."""
+        return self.define(definitions.part_declared(queue_id, vhost, exchange, part, 1))
+
     def queue_deleted(self, queue_id: int) -> int:
         """See Journal."""
         return self.define(definitions.queue_deleted(queue_id))

@@ -8,7 +8,9 @@ from typing import Final
 
 from librt.strings import BytesWriter
 
+from amqpd.core.events import EVENTS
 from amqpd.core.facts import Facts
+from amqpd.core.part import Part
 from amqpd.core.vhost import PREDECLARED, VHost
 from amqpd.store import records
 from amqpd.wire import tables
@@ -16,6 +18,7 @@ from amqpd.wire.tables import Table
 
 QUEUE_DECLARED: Final = "queue.declared"
 QUEUE_DELETED: Final = "queue.deleted"
+PART_DECLARED: Final = "part.declared"
 EXCHANGE_DECLARED: Final = "exchange.declared"
 EXCHANGE_DELETED: Final = "exchange.deleted"
 BOUND: Final = "bound"
@@ -24,7 +27,7 @@ LAST_QUEUE_ID: Final = "last-queue-id"
 FACT: Final = "fact"
 FACT_GONE: Final = "fact.gone"
 
-_SYSTEM: Final = [name for name, _, _ in PREDECLARED]
+_SYSTEM: Final = [name for name, _, _ in PREDECLARED] + [EVENTS]
 
 
 def write(out: BytesWriter, table: Table) -> None:
@@ -43,6 +46,19 @@ def queue_declared(
         "name": tables.longstr(name),
         "auto-delete": tables.boolean(auto_delete),
         "arguments": tables.table(arguments),
+        "next-seq": tables.long(next_seq),
+    }
+
+
+def part_declared(queue_id: int, vhost: str, exchange: str, part: str, next_seq: int) -> Table:
+    """A durable exchange has a queue that no client can name."""
+    return {
+        "op": tables.longstr(PART_DECLARED),
+        "id": tables.long(queue_id),
+        "vhost": tables.longstr(vhost),
+        "exchange": tables.longstr(exchange),
+        "part": tables.longstr(part),
+        "name": tables.longstr(f"{exchange} ({part})"),  # for people
         "next-seq": tables.long(next_seq),
     }
 
@@ -142,6 +158,10 @@ def write_snapshot(
                         int(queue.next_seq),
                     ),
                 )
+        for queue in vhost.parts.values():
+            if isinstance(queue, Part) and queue.durable:
+                seq = int(queue.next_seq)
+                write(out, part_declared(queue.id, vhost.name, queue.exchange, queue.part, seq))
         for bound in vhost.bindings():
             if bound.durable:
                 write(

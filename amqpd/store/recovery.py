@@ -261,9 +261,11 @@ class Recovery:
             found.last_queue_id = max(found.last_queue_id, number_of(table, "id"))
         elif op == definitions.QUEUE_DECLARED:
             self._replay_queue_declared(table)
+        elif op == definitions.PART_DECLARED:
+            self._replay_queue(table)
         elif op == definitions.QUEUE_DELETED:
             queue = found.queues.pop(number_of(table, "id"), None)
-            if queue is not None:
+            if queue is not None and "part" not in queue.definition:
                 vhost, name = text_of(queue.definition, "vhost"), text_of(queue.definition, "name")
                 self._drop_bindings(vhost, True, name)
         elif op == definitions.EXCHANGE_DECLARED:
@@ -272,6 +274,7 @@ class Recovery:
             vhost, name = text_of(table, "vhost"), text_of(table, "name")
             found.exchanges.pop((vhost, name), None)
             self._drop_bindings(vhost, False, name)
+            self._drop_parts(vhost, name)
         elif op == definitions.BOUND:
             found.bindings[_binding_key(table)] = table
         elif op == definitions.UNBOUND:
@@ -287,18 +290,31 @@ class Recovery:
 
     def _replay_queue_declared(self, table: Table) -> None:
         queue_id = number_of(table, "id")
-        self.found.last_queue_id = max(self.found.last_queue_id, queue_id)
-        queue = RecoveredQueue(table)
         name = (text_of(table, "vhost"), text_of(table, "name"))
         other = self._ids.get(name, queue_id)
         if other != queue_id and self.found.queues.pop(other, None) is not None:
             self._drop_bindings(name[0], True, name[1])  # its deletion was in a bad stretch
         self._ids[name] = queue_id
+        self._replay_queue(table)
+
+    def _replay_queue(self, table: Table) -> None:
+        """Take note of a queue, also of one that is part of an exchange."""
+        queue_id = number_of(table, "id")
+        self.found.last_queue_id = max(self.found.last_queue_id, queue_id)
+        queue = RecoveredQueue(table)
         known = self.found.queues.get(queue_id) or self._known.get(queue_id)
         if known is not None:
             queue.entries = known.entries
             queue.next_seq = max(queue.next_seq, known.next_seq)
         self.found.queues[queue_id] = queue
+
+    def _drop_parts(self, vhost: str, exchange: str) -> None:
+        """Forget what a deleted exchange kept; that they went may be in a bad stretch."""
+        for queue_id in list(self.found.queues):
+            definition = self.found.queues[queue_id].definition
+            if "part" in definition and text_of(definition, "vhost") == vhost:
+                if text_of(definition, "exchange") == exchange:
+                    del self.found.queues[queue_id]
 
     def _drop_vhost(self, vhost: str) -> None:
         """Forget all that a vhost had which was deleted."""

@@ -36,6 +36,7 @@ class Restorer:
         self._journal: Final = journal
         self._vhosts: Final = vhosts
         self._ids: Final = ids
+        self._queues: dict[int, Queue] = {}
 
     def vhost_names(self) -> list[str]:
         """The vhosts that recovered things belong to, which must exist before `restore`."""
@@ -82,24 +83,35 @@ class Restorer:
         table = recovered.definition
         vhost = self._vhosts[tables.text(table["vhost"])]
         name = tables.text(table["name"])
-        vhost.declare_queue(
-            name,
-            durable=True,
-            owner=0,
-            auto_delete=flag_of(table, "auto-delete"),
-            arguments=arguments_of(table),
-            queue_id=queue_id,
-        )
-        queue = vhost.queues[name]
+        if "part" in table:
+            exchange = vhost.exchanges.get(tables.text(table["exchange"]))
+            part = None
+            if exchange is not None:
+                part = exchange.restored_part(tables.text(table["part"]), queue_id)
+            if part is None:
+                return
+            queue = part
+        else:
+            vhost.declare_queue(
+                name,
+                durable=True,
+                owner=0,
+                auto_delete=flag_of(table, "auto-delete"),
+                arguments=arguments_of(table),
+                queue_id=queue_id,
+            )
+            queue = vhost.queues[name]
+        self._queues[queue_id] = queue
         queue.next_seq = recovered.next_seq
         for entry in recovered.entries.values():
             self._journal.keep(entry)
 
     def _fill(self, queue_id: int, recovered: RecoveredQueue) -> None:
         """Put what waits into a queue, level by level, in order."""
-        table = recovered.definition
-        vhost = self._vhosts[tables.text(table["vhost"])]
-        queue = vhost.queues[tables.text(table["name"])]
+        queue = self._queues.get(queue_id)
+        if queue is None:
+            self._journal.queue_gone(queue_id)
+            return
         backlog = queue.backlog
         entries: dict[int, list[Entry]] = {}
         for entry in sorted(recovered.entries.values(), key=_seq_of):

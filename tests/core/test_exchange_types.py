@@ -13,7 +13,14 @@ from amqpd.wire.tables import Table
 from tests.core.fakes import make_queue
 
 TYPES = ("direct", "fanout", "headers", "topic")
-PLUGINS = ("x-consistent-hash", "x-local-random", "x-modulus-hash", "x-random")
+PLUGINS = (
+    "x-consistent-hash",
+    "x-local-random",
+    "x-message-deduplication",
+    "x-modulus-hash",
+    "x-random",
+    "x-recent-history",
+)
 
 
 def make(kind: str) -> Exchange:

@@ -12,6 +12,7 @@ from typing import Any
 from pamqp import commands
 
 from amqpd.broker import Broker
+from amqpd.core.events import EVENTS
 from amqpd.core.exchange import Binding
 from amqpd.core.vhost import PREDECLARED
 from amqpd.store import pages
@@ -48,6 +49,7 @@ class Swarm:
         self.steps = rng.choice((10, 30, 60)) if self.is_long else rng.choice((15, 60, 120))
         self.queues = 1 if self.is_long else rng.choice((1, 2, 4))
         self.highest = rng.choice((0, 0, 2))  # priority of queues
+        self.quorum = rng.choice((0.0, 0.0, 0.5, 1.0))  # how many of the durable queues are
         self.segment_bytes = rng.choice((20_000, 100_000, 500_000))
         self.slack_bytes = rng.choice((0, 50_000, 1_000_000))
         self.waiting_bytes_max = rng.choice((100_000, 3_000_000))
@@ -231,8 +233,11 @@ class World:
         if name in self.queues:
             return
         queue = Thing(self._next(), name, self.rng.random() < 0.85)
-        queue.highest = self.swarm.highest
-        priorities = {"x-max-priority": queue.highest} if queue.highest else {}
+        queue.is_quorum = queue.durable and self.rng.random() < self.swarm.quorum
+        queue.highest = 0 if queue.is_quorum else self.swarm.highest
+        more: dict[str, Any] = {"x-max-priority": queue.highest} if queue.highest else {}
+        if queue.is_quorum:
+            more = {"x-queue-type": "quorum", "x-delivery-limit": 10_000}
         self.oracle.queues[queue.number] = self.queues[name] = queue
         self.client.say(
             TOPOLOGY,
@@ -240,7 +245,7 @@ class World:
             _moves(queue, oracle.ASKED, oracle.THERE),
             queue=name,
             durable=queue.durable,
-            arguments={NUMBER: queue.number, **priorities},
+            arguments={NUMBER: queue.number, **more},
         )
 
     def delete_queue(self) -> None:
@@ -394,7 +399,7 @@ class World:
         else:
             raise AssertionError(f"{body[:10]!r} comes from {queue.name}")
         assert copy.settle == "", f"{body[:10]!r} was settled"
-        assert head == copy.posted.head
+        assert head == copy.posted.head or (queue.is_quorum and oracle.COUNT in head)
         assert method.redelivered or not copy.was_delivered, f"{body[:10]!r} is a redelivery"
         copy.was_delivered = True
         return copy
@@ -536,7 +541,7 @@ class World:
         assert ending != CLEAN or self.found.is_clean
         self.definer.compare(broker)
         queues = {_number_of(q): q.name for q in broker.vhosts["/"].queues.values()}
-        system = {name for name, _, _ in PREDECLARED} | {""}
+        system = {name for name, _, _ in PREDECLARED} | {"", EVENTS}
         exchanges = {
             _number_of(x): x.name
             for x in broker.vhosts["/"].exchanges.values()
