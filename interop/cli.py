@@ -140,11 +140,14 @@ async def _play(
         return
     run = secrets.token_hex(4)
     for client in clients:
+        asked = [scenario for scenario in scenarios if client.plays(scenario.group)]
+        if not asked:
+            continue
         prefix = f"interop.{run}.{client.name}"
         print(f"{client.name} ", end="", file=sys.stderr, flush=True)
         column = Column(client.name)
         matrix.columns.append(column)
-        await runner.play(client, address.url(), prefix, scenarios, _show_progress, column)
+        await runner.play(client, address.url(), prefix, asked, _show_progress, column)
         print(file=sys.stderr, flush=True)
 
 
