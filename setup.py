@@ -29,6 +29,8 @@ ROWS = (
     "amqpd/auth.py",
     "amqpd/session/**/*.py",
     "amqpd/store/**/*.py",
+    "amqpd/directory.py",
+    "amqpd/definitions/**/*.py",
     "amqpd/broker.py",
 )
 INTERPRETED = ("amqpd/store/disk.py",)

@@ -8,6 +8,7 @@ The map, in the order of the rows; a module imports from lower rows or from its 
 | 1 | `wire` | bytes and frames, methods, properties, tables |
 | 2 | `protocol`, `core`, `auth` | one peer's conversation; what messaging means; users |
 | 3 | `session`, `store` | AMQP methods to core calls; journal, pages, records |
+| 3 | `directory` | users, vhosts, permissions, policies: every change of them |
 | 4 | `broker` | all of it wired: the only door that the outside uses |
 | 5 | `server`, `management` | sockets, TLS, timers, signals; the HTTP API |
 | 6 | `config`, `cli`, `__main__`, `perf`, `testing` | settings, the command line, tools |

@@ -43,13 +43,28 @@ _POSIX_CLASS: Final = re.compile(r"\[[:.=][^]]*[:.=]\]")
 _ANSWERS_MAX: Final = 1024
 
 
+# What a user may be limited in (RabbitMQ: user limits); -1 is no limit.
+MAX_CONNECTIONS: Final = "max-connections"
+MAX_CHANNELS: Final = "max-channels"
+
+
 class User:
-    """Someone who can log in. `password_hash` is base64; "" cannot log in by password."""
+    """Someone who can log in. `password_hash` is base64; "" cannot log in by password.
+
+    The limits are of connections and channels that are open at the same time (-1 = none).
+    """
 
     def __init__(
-        self, name: str, tags: tuple[str, ...], password_hash: str, algorithm: str
+        self,
+        name: str,
+        tags: tuple[str, ...],
+        password_hash: str,
+        algorithm: str,
+        limits: dict[str, int] | None = None,
     ) -> None:
         self.name: Final = name
+        self.connection_max: Final = (limits or {}).get(MAX_CONNECTIONS, -1)
+        self.channel_max: Final = (limits or {}).get(MAX_CHANNELS, -1)
         self.tags: Final = tags
         self.password_hash: Final = password_hash
         self.algorithm: Final = algorithm
@@ -97,6 +112,26 @@ class Permission:
         return self._patterns[access].fits(resource)
 
 
+class TopicPermission:
+    """What routing keys of one topic exchange a user may write and read (RabbitMQ: topic
+    authorisation). `{username}` and `{vhost}` in a pattern stand for those of the connection.
+    """
+
+    def __init__(self, user: str, vhost: str, exchange: str, write: str, read: str) -> None:
+        self.user: Final = user
+        self.vhost: Final = vhost
+        self.exchange: Final = exchange
+        self.write: Final = write
+        self.read: Final = read
+        self._write: Final = _Pattern(_expanded(write, user, vhost))
+        self._read: Final = _Pattern(_expanded(read, user, vhost))
+
+    def allows(self, access: int, routing_key: str) -> bool:
+        """Say whether a routing key fits the pattern for WRITE or READ."""
+        assert access != CONFIGURE
+        return (self._write if access == WRITE else self._read).fits(routing_key)
+
+
 class Users:
     """All users of a broker and their permissions."""
 
@@ -104,31 +139,35 @@ class Users:
         self.generation = 0
         self.users: Final[dict[str, User]] = {}
         self.permissions: Final[dict[tuple[str, str], Permission]] = {}
+        self.topic_permissions: Final[dict[tuple[str, str, str], TopicPermission]] = {}
         self._entropy: Final = entropy
 
     # -- users ------------------------------------------------------------------------------------
 
     def add(self, name: str, password: str, tags: tuple[str, ...] = ()) -> None:
         """Add a user, or change the password and tags of one; permissions stay."""
+        self._put(User(name, tags, self.hashed(password), SHA256))
+
+    def hashed(self, password: str) -> str:
+        """Make the hash of a password, with a salt of its own and SHA256."""
         salt = self._entropy.token(_SALT_BYTES)
         assert len(salt) == _SALT_BYTES
-        hashed = base64.b64encode(salt + _digest(SHA256, salt, password)).decode()
-        self._put(User(name, tags, hashed, SHA256))
+        return base64.b64encode(salt + _digest(SHA256, salt, password)).decode()
 
     def add_hashed(
-        self, name: str, password_hash: str, algorithm: str, tags: tuple[str, ...]
+        self,
+        name: str,
+        password_hash: str,
+        algorithm: str,
+        tags: tuple[str, ...],
+        limits: dict[str, int] | None = None,
     ) -> None:
         """Add a user, or change one, by a hash from RabbitMQ's definitions ("" = no password).
 
         Raises ValueError if the algorithm is unknown or the hash is not in RabbitMQ's format.
         """
-        if algorithm not in ALGORITHMS:
-            raise ValueError(f"unknown password hashing algorithm {algorithm!r} of user {name!r}")
-        if password_hash and _salted(password_hash, algorithm) is None:
-            raise ValueError(
-                f"the password hash of user {name!r} is not base64 of a 4-octet salt and a digest"
-            )
-        self._put(User(name, tags, password_hash, algorithm))
+        check_hash(name, password_hash, algorithm)
+        self._put(User(name, tags, password_hash, algorithm, limits))
 
     def _put(self, user: User) -> None:
         self.users[user.name] = user
@@ -141,6 +180,9 @@ class Users:
         for key in list(self.permissions):
             if key[0] == name:
                 del self.permissions[key]
+        for topic_key in list(self.topic_permissions):
+            if topic_key[0] == name:
+                del self.topic_permissions[topic_key]
         self.generation += 1
 
     def get(self, name: str) -> User | None:
@@ -179,6 +221,39 @@ class Users:
         for key in list(self.permissions):
             if key[1] == vhost:
                 del self.permissions[key]
+        for topic_key in list(self.topic_permissions):
+            if topic_key[1] == vhost:
+                del self.topic_permissions[topic_key]
+        self.generation += 1
+
+    def permit_topic(self, name: str, vhost: str, exchange: str, write: str, read: str) -> None:
+        """Set what routing keys of a topic exchange a user may write and read.
+
+        Raises ValueError if a pattern is no regular expression; nothing has changed then.
+        """
+        row = TopicPermission(name, vhost, exchange, write, read)
+        self.topic_permissions[name, vhost, exchange] = row
+        self.generation += 1
+
+    def clear_topic(self, name: str, vhost: str, exchange: str) -> None:
+        """Take away what `permit_topic` set, if anything: all routing keys are allowed again."""
+        if self.topic_permissions.pop((name, vhost, exchange), None) is not None:
+            self.generation += 1
+
+    def allows_topic(
+        self, name: str, vhost: str, exchange: str, access: int, routing_key: str
+    ) -> bool:
+        """Say whether the user may WRITE or READ this routing key; without a row, any."""
+        if not self.topic_permissions:
+            return True
+        row = self.topic_permissions.get((name, vhost, exchange))
+        return row is None or row.allows(access, routing_key)
+
+    def clear_all(self) -> None:
+        """Forget all users and permissions."""
+        self.users.clear()
+        self.permissions.clear()
+        self.topic_permissions.clear()
         self.generation += 1
 
     def may_open(self, name: str, vhost: str) -> bool:
@@ -189,6 +264,26 @@ class Users:
         """Say whether the user may configure, write or read a resource by its name."""
         permission = self.permissions.get((name, vhost))
         return permission is not None and name in self.users and permission.allows(access, resource)
+
+
+def check_hash(name: str, password_hash: str, algorithm: str) -> None:
+    """Raise ValueError if an algorithm is unknown or a hash is not in RabbitMQ's format."""
+    if algorithm not in ALGORITHMS:
+        raise ValueError(f"unknown password hashing algorithm {algorithm!r} of user {name!r}")
+    if password_hash and _salted(password_hash, algorithm) is None:
+        raise ValueError(
+            f"the password hash of user {name!r} is not base64 of a 4-octet salt and a digest"
+        )
+
+
+def _expanded(pattern: str, user: str, vhost: str) -> str:
+    """Put in what variables stand for, literally (RabbitMQ: other names stay as they are)."""
+    return pattern.replace("{username}", re.escape(user)).replace("{vhost}", re.escape(vhost))
+
+
+def check_pattern(text: str) -> None:
+    """Raise ValueError if a text is no regular expression that can be used here."""
+    _compiled(text)
 
 
 def _compiled(text: str) -> re.Pattern[str]:

@@ -16,8 +16,10 @@ from typing import Final
 from amqpd import errors
 from amqpd.auth import Users
 from amqpd.core.consumer import Entry
+from amqpd.core.events import EVENTS, INTERNAL, Events
 from amqpd.core.ports import Entropy, Journal, Log
 from amqpd.core.vhost import QueueIds, VHost
+from amqpd.directory import Directory, Host, Observer
 from amqpd.limits import Limits
 from amqpd.profile import V3_13, Profile
 from amqpd.protocol import connection as states
@@ -25,13 +27,15 @@ from amqpd.session.channel import Channel
 from amqpd.session.connection import Connection
 from amqpd.session.context import Context
 from amqpd.session.dispatch import MethodDispatcher
+from amqpd.session.internal import add_event_exchange, publish_copies, publish_events
 from amqpd.session.link import Link
 from amqpd.session.peer import Peer
 from amqpd.store.checkpoint import Checkpoint
 from amqpd.store.journal import StoreJournal
-from amqpd.store.recovery import Recovered
+from amqpd.store.recovered import Recovered
 from amqpd.store.restore import Restorer
 from amqpd.store.volume import Group
+from amqpd.wire.tables import Table
 
 DEFAULT_VHOST: Final = "/"
 
@@ -40,7 +44,18 @@ DEFAULT_VHOST: Final = "/"
 UNSYNCED_BYTES_MAX: Final = 16777216
 
 
-class Broker:
+class EventObserver(Observer):
+    """Lets changes of users, vhosts and the like be events."""
+
+    def __init__(self, events: Events) -> None:
+        self._events: Final = events
+
+    def changed(self, event: str, fields: Table) -> None:
+        """See Observer."""
+        self._events.tell(event, fields, INTERNAL)
+
+
+class Broker(Host):
     """An AMQP 0-9-1 broker without its sockets, clock and disk. It is born with vhost `/`."""
 
     def __init__(
@@ -77,7 +92,13 @@ class Broker:
         )
         self.connections: dict[int, Connection] = {}
         self.vhosts: Final = self._context.vhosts
+        self._nowhere: Final = self._new_vhost("")  # where connections are before they open one
+        self._directory: Final = Directory(
+            self, users, self.vhosts, journal, self._log, profile.mirrors
+        )
+        self._directory.observers.append(EventObserver(self._context.events))
         self.add_vhost(DEFAULT_VHOST)
+        self._watch_events()
 
     # -- receive ----------------------------------------------------------------------------------
 
@@ -85,8 +106,7 @@ class Broker:
         """Take on a connection that was accepted; it is silent until its protocol header."""
         self._context.timers.now_ms = now_ms
         self._last_id += 1
-        vhost = self.vhosts[DEFAULT_VHOST]
-        connection = Connection(self._context, peer, self._last_id, vhost, self._dirty)
+        connection = Connection(self._context, peer, self._last_id, self._nowhere, self._dirty)
         self.connections[connection.id] = connection
         return connection
 
@@ -154,6 +174,7 @@ class Broker:
     def due(self, now_ms: int) -> None:
         """Do what was to be done by now; what goes wrong with one deadline leaves the others."""
         self._context.timers.now_ms = now_ms
+        self._context.events.actor = INTERNAL
         while True:
             try:
                 self._context.timers.run(now_ms)
@@ -198,32 +219,89 @@ class Broker:
 
     # -- command ----------------------------------------------------------------------------------
 
+    def directory(self, now_ms: int) -> Directory:
+        """Return users, vhosts, permissions, parameters and policies, to be read or changed now."""
+        self._context.timers.now_ms = now_ms
+        return self._directory
+
     def add_vhost(self, name: str) -> VHost:
         """Create a vhost, or return the one there is."""
-        vhost = self.vhosts.get(name)
-        if vhost is None:
-            vhost = self.vhosts[name] = VHost(
-                name, self._journal, self._queue_ids, self._context.timers, self.profile
-            )
+        self._directory.set_vhost(name)
+        return self.vhosts[name]
+
+    def _new_vhost(self, name: str) -> VHost:
+        return VHost(
+            name,
+            self._journal,
+            self._queue_ids,
+            self._context.timers,
+            self.profile,
+            self._context.entropy,
+        )
+
+    def make_vhost(self, name: str) -> VHost:
+        """See Host."""
+        vhost = self.vhosts[name] = self._new_vhost(name)
+        vhost.events = self._context.events
+        if name == DEFAULT_VHOST:
+            add_event_exchange(vhost)
         return vhost
 
+    def _watch_events(self) -> None:
+        """Gather what happens from now on, for what is bound to the event exchange."""
+        vhost = self.vhosts.get(DEFAULT_VHOST)
+        self._context.events.exchange = vhost.exchanges.get(EVENTS) if vhost is not None else None
+
+    def trace(self, name: str, on: bool) -> None:
+        """Switch the firehose of a vhost on or off (RabbitMQ: trace_on); a restart ends it."""
+        vhost = self.vhosts[name]
+        vhost.is_traced = on
+        vhost.generation += 1
+        for connection in self.connections.values():
+            if connection.vhost is vhost:
+                connection.forget_heads()
+
+    def forget_vhost(self, vhost: VHost) -> None:
+        """See Host."""
+        text = errors.vhost_deleted_text(vhost.name)
+        for connection in list(self.connections.values()):
+            if connection.vhost is vhost:
+                self._force_close(connection, text)
+        del self.vhosts[vhost.name]
+
+    def forget_user(self, name: str) -> None:
+        """See Host."""
+        for connection in list(self.connections.values()):
+            if connection.user == name:
+                self._force_close(connection, errors.user_deleted_text(name))
+
+    def _force_close(self, connection: Connection, text: str) -> None:
+        self.close_connection(connection, errors.CONNECTION_FORCED, text, self._context.now_ms)
+
+    def permissions_changed(self) -> None:
+        """See Host."""
+        for vhost in self.vhosts.values():
+            vhost.generation += 1
+
     def restore(self, found: Recovered) -> None:
-        """Put what the store had into this new broker; the journal goes on from it."""
+        """Put what the store had into this new broker; the journal goes on from it.
+
+        Users and vhosts are those of the store if it has any, else those there are.
+        """
         assert self._store is not None
-        restorer = Restorer(found, self._store, self.vhosts, self._queue_ids)
+        self._context.events.exchange = None  # what comes back has happened before
+        if found.facts.by_key:
+            self._directory.adopt(found.facts)
+        restorer = Restorer(found, self._store, self.vhosts, self._queue_ids, self._directory.facts)
         for name in restorer.vhost_names():
             self.add_vhost(name)
         restorer.restore()
+        self._watch_events()
 
     def stop_store(self) -> None:
         """Append the last facts of a broker that stops in good order; its last group follows."""
         if self._store is not None:
             self._store.stop_cleanly()
-
-    def permissions_changed(self) -> None:
-        """Let changed permissions count for publishes that channels remember the way of."""
-        for vhost in self.vhosts.values():
-            vhost.generation += 1
 
     def set_alarm(self, resource: str, raised: bool, now_ms: int) -> None:
         """Raise or lift the alarm of a resource (`memory` or `disk`): publishers are held."""
@@ -265,7 +343,10 @@ class Broker:
     def end_turn(self, now_ms: int) -> None:
         """End a turn: confirms that need no sync go out, the others wait for theirs."""
         self._context.timers.now_ms = now_ms
-        settlement = self._context.settlement
+        context = self._context
+        settlement = context.settlement
+        if context.events.pending or context.copies:
+            self._publish_internal()
         if self._journal.is_immediate:
             settlement.on_synced(self._journal.position)
         settlement.end_turn()
@@ -281,6 +362,18 @@ class Broker:
     def is_sync_awaited(self) -> bool:
         """Whether a client waits for the next group of the journal."""
         return self._context.settlement.is_waiting
+
+    def _publish_internal(self) -> None:
+        """Publish events and copies for the firehose, and let consumers have them."""
+        context = self._context
+        copies = context.copies
+        context.copies = []
+        publish_copies(copies)
+        vhost = self.vhosts.get(DEFAULT_VHOST)
+        if vhost is None:
+            context.events.pending = []
+        else:
+            publish_events(context.events, vhost)
 
     def take_group(self) -> Group | None:
         """Return what is to be written to the disk next, None if there is nothing.

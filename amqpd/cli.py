@@ -112,6 +112,11 @@ def program() -> None:
     help="An administrator for every vhost, instead of guest. Repeat for more.",
 )
 @click.option("--vhost", metavar="NAME", multiple=True, help="A vhost besides /. Repeat for more.")
+@click.option(
+    "--rabbitmq-version",
+    metavar="VERSION",
+    help="Which RabbitMQ to be like: 3.13, 4.0 or 4.3.  [default: 3.13]",
+)
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning, error or none.")
 @click.option("--log-format", metavar="FORM", help="plaintext (key=value) or json.")
 @click.option("--log-file", metavar="FILE", help="Log there instead of to standard output.")

@@ -213,6 +213,14 @@ def invalid_queue_argument_type(type_name: str, argument: str, name: str, vhost:
     )
 
 
+def too_many_queues(name: str, vhost: str, maximum: int) -> SoftError:
+    """A queue more than the vhost's limit allows."""
+    return SoftError(
+        PRECONDITION_FAILED,
+        f"cannot declare queue '{name}': queue limit in vhost '{vhost}' ({maximum}) is reached",
+    )
+
+
 def invalid_argument(argument: str, name: str, vhost: str, reason: str) -> SoftError:
     """A queue or consumer argument with a bad value; `reason` is an Erlang term."""
     return SoftError(
@@ -514,6 +522,16 @@ def stumbled() -> HardError:
 def shutdown_text() -> str:
     """The reply text that every client gets when the broker stops."""
     return "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'"
+
+
+def vhost_deleted_text(name: str) -> str:
+    """The reply text that the clients of a vhost get when it is deleted."""
+    return f"CONNECTION_FORCED - vhost '{name}' is deleted"
+
+
+def user_deleted_text(name: str) -> str:
+    """The reply text that the clients of a user get who is deleted."""
+    return f"CONNECTION_FORCED - user '{name}' is deleted"
 
 
 def octets(data: bytes) -> str:

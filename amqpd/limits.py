@@ -43,6 +43,8 @@ class Limits:
     | message_bytes_max | bytes of a body | 134217728 | RabbitMQ 3.13 |
     | connection_max | connections, 0 = no limit | 0 | RabbitMQ |
     | consumer_max_per_channel | consumers, 0 = no limit | 0 | RabbitMQ |
+    | consumer_timeout_ms | ms that a delivery may be unacked, 0 = no limit | 1800000 | RabbitMQ |
+    | channel_tick_ms | ms between two looks at that | 60000 | RabbitMQ |
     | outbox_bytes | bytes that one turn may add to a connection's outbox | 512 KiB | measured |
     """
 
@@ -59,6 +61,8 @@ class Limits:
         message_bytes_max: int = 134217728,
         connection_max: int = 0,
         consumer_max_per_channel: int = 0,
+        consumer_timeout_ms: int = 1800000,
+        channel_tick_ms: int = 60000,
         outbox_bytes: int = 524288,
         product: str = "RabbitMQ",
         version: str = "3.13.7",
@@ -67,6 +71,7 @@ class Limits:
         information: str = "amqpd, an AMQP 0-9-1 broker that speaks RabbitMQ's dialect",
         mechanisms: tuple[str, ...] = ("PLAIN", "AMQPLAIN"),
         loopback_users: tuple[str, ...] = ("guest",),
+        anonymous_user: str = "guest",
     ) -> None:
         assert 0 <= channel_max <= 65535 and (frame_max == 0 or frame_max >= frame_min)
         assert 0 <= heartbeat_s <= 65535 and 0 < message_bytes_max <= CONTENT_BYTES_MAX
@@ -80,6 +85,8 @@ class Limits:
         self.message_bytes_max: Final = message_bytes_max
         self.connection_max: Final = connection_max
         self.consumer_max_per_channel: Final = consumer_max_per_channel
+        self.consumer_timeout_ms: Final = consumer_timeout_ms
+        self.channel_tick_ms: Final = channel_tick_ms
         self.outbox_bytes: Final = outbox_bytes
         self.product: Final = product
         self.version: Final = version
@@ -88,3 +95,4 @@ class Limits:
         self.information: Final = information
         self.mechanisms: Final = mechanisms
         self.loopback_users: Final = loopback_users
+        self.anonymous_user: Final = anonymous_user  # who logs in by ANONYMOUS ("none" = nobody)

@@ -80,6 +80,14 @@ class Profile:
         self.newest_quorum: Final = newest_quorum  # arguments that quorum queues have since 4.3
         self.forbidden = forbidden
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Profile):
+            return NotImplemented
+        return self.name == other.name and sorted(self.forbidden) == sorted(other.forbidden)
+
+    def __hash__(self) -> int:
+        return hash(self.name)
+
     @property
     def mechanisms(self) -> tuple[str, ...]:
         """The login mechanisms that are offered where the configuration names none."""

@@ -23,7 +23,8 @@ from amqpd.store.blocks import Block, Damage, FutureFormat, Scan
 from amqpd.store.disk import LOCK_NAME, InUse, PosixDisk
 from amqpd.store.pages import PAGE_HEADER_BYTES, PageFile, PageHeader, StoredPage
 from amqpd.store.records import RECORD_HEADER_BYTES, Addresses, Corrupt
-from amqpd.store.recovery import QUARANTINE_NAME, Recovered, Recovery
+from amqpd.store.recovered import Recovered
+from amqpd.store.recovery import QUARANTINE_NAME, Recovery
 from amqpd.store.restore import mend
 from amqpd.store.segments import SEGMENT_NAME
 from amqpd.store.volume import Disk
@@ -211,6 +212,8 @@ def _rewrite(disk: PosixDisk, name: str, offsets: list[int], say: Say) -> None:
     data = disk.read(name, 0, disk.size(name)) if name in disk.names() else b""
     is_segment = name.startswith(SEGMENT_NAME)
     header = _header_for(name, is_segment)
+    if data[:8] == header[:8] and data[10 : len(header)] == header[10:]:
+        header = data[: len(header)]  # of an older format, perhaps: it stays that
     good: list[Block] = []
     bad: list[tuple[int, int]] = []
     at = 0
@@ -382,6 +385,9 @@ def _plain(table: tables.Table) -> str:
         value = field.value
         if isinstance(value, dict):
             parts.append(f"{name}={{{_plain(value)}}}")
+        elif isinstance(value, list):
+            items = [_plain({"": item}).removeprefix("=") for item in value]
+            parts.append(f"{name}=[{', '.join(items)}]")
         elif isinstance(value, bytes):
             parts.append(f"{name}={value.decode('utf-8', 'backslashreplace')!r}")
         else:

@@ -76,7 +76,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture
-def peer(request: pytest.FixtureRequest) -> Iterator[Any]:
+def peer(request: pytest.FixtureRequest, profile: Any) -> Iterator[Any]:
     """A broker at some distance; everything that the scenario leaves there is removed."""
     made = request.getfixturevalue("make_peer")()
     yield made
@@ -90,7 +90,13 @@ def limits() -> Any:
 
 
 @pytest.fixture
-def make_peer(request: pytest.FixtureRequest, limits: Any) -> Callable[[], Any]:
+def profile() -> Any:
+    """Which RabbitMQ the broker in memory is like; a scenario may override it."""
+    return None
+
+
+@pytest.fixture
+def make_peer(request: pytest.FixtureRequest, limits: Any, profile: Any) -> Callable[[], Any]:
     """How the `peer` of this scenario is made."""
     distance = request.node.callspec.params["peer"]
     if distance == "rabbitmq":
@@ -102,10 +108,10 @@ def make_peer(request: pytest.FixtureRequest, limits: Any) -> Callable[[], Any]:
     if distance == "memory":
         from tests.peers.memory import MemoryPeer
 
-        return lambda: MemoryPeer(limits)
+        return lambda: MemoryPeer(limits, profile=profile)
     from tests.peers.sim import SimPeer
 
-    return lambda: SimPeer(int(distance.removeprefix(SEED)), limits)
+    return lambda: SimPeer(int(distance.removeprefix(SEED)), limits, profile)
 
 
 def _socket_peer(broker: Any) -> Any:

@@ -123,6 +123,47 @@ def test_adding_again_changes_the_password_and_keeps_permissions() -> None:
     assert known.may_open("ann", "/")
 
 
+def test_topic_permissions_are_of_one_exchange_and_without_them_all_is_allowed() -> None:
+    known = users()
+    known.add("a.b", "secret")
+    assert known.allows_topic("a.b", "/", "x", WRITE, "anything")
+    known.permit_topic("a.b", "/", "x", "^{username}[.]", "^({vhost}|{client_id}|)$")
+    assert known.allows_topic("a.b", "/", "x", WRITE, "a.b.c")
+    assert not known.allows_topic("a.b", "/", "x", WRITE, "axb.c"), "a name is taken literally"
+    assert known.allows_topic("a.b", "/", "x", READ, "/")
+    assert known.allows_topic("a.b", "/", "x", READ, "{client_id}"), "others stay as they are"
+    assert not known.allows_topic("a.b", "/", "x", READ, "k")
+    assert known.allows_topic("a.b", "/", "y", READ, "k")
+    assert known.allows_topic("a.b", "v", "x", READ, "k")
+    generation = known.generation
+    known.clear_topic("a.b", "/", "x")
+    known.clear_topic("a.b", "/", "x")
+    assert known.generation == generation + 1
+    assert known.allows_topic("a.b", "/", "x", READ, "k")
+
+
+def test_topic_permissions_go_with_their_user_and_their_vhost() -> None:
+    known = users()
+    for name in ("ann", "bob"):
+        known.add(name, "secret")
+        for vhost in ("/", "v"):
+            known.permit_topic(name, vhost, "x", "", "")
+    known.delete("ann")
+    known.clear_vhost("/")
+    assert list(known.topic_permissions) == [("bob", "v", "x")]
+    known.clear_all()
+    assert not known.topic_permissions and not known.users
+
+
+def test_the_limits_of_a_user() -> None:
+    known = users()
+    known.add("ann", "secret")
+    assert (known.users["ann"].connection_max, known.users["ann"].channel_max) == (-1, -1)
+    hashed = known.users["ann"].password_hash
+    known.add_hashed("ann", hashed, SHA256, (), {"max-connections": 0, "max-channels": 2})
+    assert (known.users["ann"].connection_max, known.users["ann"].channel_max) == (0, 2)
+
+
 def test_a_deleted_user_is_gone_with_all_permissions() -> None:
     known = users()
     for name in ("ann", "bob"):

@@ -211,7 +211,12 @@ def test_an_address_needs_a_port(text: str) -> None:
         ("listeners.tcp.1 = here", "a port, address:port or [IPv6 address]:port, such as 127"),
         ("default_permissions.write = (", "a regular expression (missing ), unterminated subpat"),
         ("data_dir = ''", "something that is not empty"),
-        ("auth_mechanisms.1 = ANONYMOUS", "one of PLAIN, AMQPLAIN, EXTERNAL"),
+        ("auth_mechanisms.1 = SCRAM", "one of PLAIN, AMQPLAIN, EXTERNAL, ANONYMOUS"),
+        (
+            "consumer_timeout = 0",
+            "a time from 1ms to 31536000000ms, such as 500ms, 10s or 5m, or undefined",
+        ),
+        ("rabbitmq_version = 3.12", "one of 3.13, 4.0, 4.3"),
     ],
 )
 def test_a_bad_value_is_told_with_its_place(tmp_path: Path, line: str, expected: str) -> None:
@@ -265,6 +270,33 @@ def test_rabbitmqs_own_keys_are_named_in_one_warning(tmp_path: Path) -> None:
     )
 
 
+def test_a_newer_rabbitmq_has_other_defaults(tmp_path: Path) -> None:
+    found = settings(tmp_path, "rabbitmq_version = 4.3\nmax_message_size = 5MB")
+    assert found.profile.name == "4.3"
+    assert found.limits.version == "4.3.5"
+    assert found.limits.message_bytes_max == 5_000_000
+    assert found.limits.mechanisms == ("PLAIN", "AMQPLAIN", "ANONYMOUS")
+    found = settings(tmp_path, "rabbitmq_version = 4.0\nproduct.version = 4.1.2")
+    assert (found.limits.version, found.limits.message_bytes_max) == ("4.1.2", 16_777_216)
+
+
+def test_deprecated_features_are_permitted_or_not(tmp_path: Path) -> None:
+    lines = "deprecated_features.permit.global_qos = false"
+    assert not settings(tmp_path, lines).profile.permits("global_qos")
+    lines = "rabbitmq_version = 4.3\ndeprecated_features.permit.transient_nonexcl_queues = true"
+    profile = settings(tmp_path, lines).profile
+    assert profile.permits("transient_nonexcl_queues")
+    assert not profile.permits("global_qos")
+
+
+@pytest.mark.parametrize(
+    ("value", "timeout_ms"), [("5000", 5000), ("1h", 3_600_000), ("undefined", 0), ("false", 0)]
+)
+def test_the_consumer_timeout(tmp_path: Path, value: str, timeout_ms: int) -> None:
+    found = settings(tmp_path, f"consumer_timeout = {value}")
+    assert found.limits.consumer_timeout_ms == timeout_ms
+
+
 def test_keys_with_rabbitmqs_names_are_rabbitmqs() -> None:
     names = {key.name for key in foreign.rabbitmq_keys()}
     ours = {key.name for key in KEYS if key.name not in names}
@@ -272,6 +304,7 @@ def test_keys_with_rabbitmqs_names_are_rabbitmqs() -> None:
     assert {name for name in ours if not name.startswith(own)} == {
         "data_dir",
         "event_loop",
+        "rabbitmq_version",
         "store",
         "store.segment_bytes",
         "store.sync",

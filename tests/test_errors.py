@@ -31,6 +31,12 @@ LOCKED = (
 CATALOGUE: list[tuple[AmqpError, type[AmqpError], int, str]] = [
     (errors.no_queue("Q", "V"), SoftError, 404, "no queue 'Q' in vhost 'V'"),
     (errors.no_exchange("X", "V"), SoftError, 404, "no exchange 'X' in vhost 'V'"),
+    (
+        errors.too_many_queues("Q", "V", 3),
+        SoftError,
+        406,
+        "cannot declare queue 'Q': queue limit in vhost 'V' (3) is reached",
+    ),
     (errors.no_last_queue(), SoftError, 404, "no previously declared queue"),
     (errors.queue_locked("Q", "V"), SoftError, 405, LOCKED),
     (
@@ -386,6 +392,8 @@ def test_names_of_the_codes() -> None:
 
 
 def test_what_every_client_hears_at_shutdown() -> None:
+    assert errors.vhost_deleted_text("v") == "CONNECTION_FORCED - vhost 'v' is deleted"
+    assert errors.user_deleted_text("u") == "CONNECTION_FORCED - user 'u' is deleted"
     assert errors.shutdown_text() == (
         "CONNECTION_FORCED - broker forced connection closure with reason 'shutdown'"
     )

@@ -12,6 +12,7 @@ from amqpd.cli import program
 from amqpd.store.blocks import FILE_HEADER_BYTES, Scan
 from amqpd.store.disk import PosixDisk
 from amqpd.store.recovery import Recovery
+from amqpd.store.volume import FORMAT
 from tests.crash.process import BrokerProcess
 
 pika = pytest.importorskip("pika")
@@ -209,7 +210,7 @@ def test_a_newer_format_is_left_alone(data: Path) -> None:
     for word in ("check", "dump", "repair"):
         code, said = amqpd_store(word, str(data))
         assert code == 2
-        assert said.startswith(f"amqpd: {data}: {segments(data)[0].name} has format 257")
+        assert said.startswith(f"amqpd: {data}: {segments(data)[0].name} has format {256 + FORMAT}")
     before.pop("lock")
     assert before.items() <= contents(data).items()
 

@@ -24,6 +24,8 @@ ROWS = {
     "auth": 2,
     "session": 3,
     "store": 3,
+    "directory": 3,
+    "definitions": 4,
     "broker": 4,
     "server": 5,
     "management": 5,

@@ -32,6 +32,7 @@ SHORTHANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "sync": (keys.STORE_SYNC.parts,),
     "user": (keys.USER.parts,),
     "vhost": (keys.VHOSTS.parts,),
+    "rabbitmq_version": (keys.RABBITMQ_VERSION.parts,),
     "log_level": (keys.LOG_LEVEL.parts, keys.LOG_CONSOLE_LEVEL.parts, keys.LOG_FILE_LEVEL.parts),
     "log_format": (keys.LOG_CONSOLE_FORMAT.parts, keys.LOG_FILE_FORMAT.parts),
     "log_file": (keys.LOG_FILE.parts,),

@@ -11,6 +11,7 @@ variable (`environment`) and `--set` come by themselves.
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
+from amqpd import profile
 from amqpd.config import values
 from amqpd.config.values import Parser
 from amqpd.limits import CONTENT_BYTES_MAX, FRAME_MIN_BYTES
@@ -22,6 +23,8 @@ DAY_MS: Final = 86_400_000
 GIB: Final = 1 << 30
 EIB: Final = 1 << 60
 TLS_VERSIONS: Final = ("tlsv1", "tlsv1.1", "tlsv1.2", "tlsv1.3")
+
+MECHANISMS: Final = ("PLAIN", "AMQPLAIN", "EXTERNAL", "ANONYMOUS")
 
 # RabbitMQ's levels and what each is here, where there are fewer.
 LEVELS: Final = {
@@ -109,7 +112,8 @@ USER_WRITE: Final = Key("default_users.$name.write", values.pattern)
 USER_READ: Final = Key("default_users.$name.read", values.pattern)
 LOOPBACK: Final = Key("loopback_users", values.choice("none"))
 LOOPBACK_USER: Final = Key("loopback_users.$user", values.switch)
-MECHANISM: Final = Key("auth_mechanisms.$name", values.choice("PLAIN", "AMQPLAIN", "EXTERNAL"))
+ANONYMOUS_USER: Final = Key("anonymous_login_user", values.filled)
+MECHANISM: Final = Key("auth_mechanisms.$name", values.choice(*MECHANISMS))
 
 # Limits
 HEARTBEAT: Final = Key("heartbeat", values.number(0, 65535, "seconds"))
@@ -118,6 +122,7 @@ CHANNEL_MAX: Final = Key("channel_max", values.number(0, 65535), ("max_channels_
 CONNECTION_MAX: Final = Key("connection_max", values.bound(1, 10_000_000), ("max_connections",))
 CONSUMER_MAX: Final = Key("consumer_max_per_channel", values.bound(1, 10_000_000))
 MESSAGE_MAX: Final = Key("max_message_size", values.size(1, CONTENT_BYTES_MAX))
+CONSUMER_TIMEOUT: Final = Key("consumer_timeout", values.timeout_ms(1, 365 * DAY_MS))
 HANDSHAKE_TIMEOUT: Final = Key("handshake_timeout", values.duration_ms(1, DAY_MS))
 SILENT_CLOSE: Final = Key("limits.silent_close_ms", values.duration_ms(1, MINUTE_MS))  # ours
 CLOSING: Final = Key("limits.closing_ms", values.duration_ms(1, 10 * MINUTE_MS))  # ours
@@ -156,6 +161,8 @@ STORE_SYNC: Final = Key("store.sync", values.switch)  # ours
 SEGMENT: Final = Key("store.segment_bytes", values.size(65536, GIB))  # ours
 WAITING: Final = Key("store.waiting_bytes", values.size(0, EIB))  # ours
 EVENT_LOOP: Final = Key("event_loop", values.choice("auto", "uvloop", "asyncio"))  # ours
+RABBITMQ_VERSION: Final = Key("rabbitmq_version", values.choice(*profile.NAMES))  # ours
+PERMIT: Final = Key("deprecated_features.permit.$name", values.switch)
 CLUSTER_NAME: Final = Key("cluster_name", values.filled)
 PRODUCT_NAME: Final = Key("product.name", values.filled)
 PRODUCT_VERSION: Final = Key("product.version", values.filled)

@@ -17,6 +17,7 @@ from amqpd.config.keys import KEYS, LEVELS, Key
 from amqpd.config.syntax import Assignment, ConfigError, read
 from amqpd.config.values import interface, secret
 from amqpd.limits import Limits
+from amqpd.profile import Profile, profile_of
 from amqpd.server.settings import (
     Listener,
     LogSettings,
@@ -131,6 +132,9 @@ def _not_expected(key: Key[T], item: Assignment, expected: str) -> ConfigError:
 
 def _settings(given: Given) -> Settings:
     base = Settings()
+    profile = profile_of(
+        given.get(keys.RABBITMQ_VERSION, base.profile.name), given.family(keys.PERMIT)
+    )
     default_vhost = given.get(keys.DEFAULT_VHOST, base.vhosts[0])
     vhosts = tuple(dict.fromkeys([default_vhost, *given.family(keys.VHOSTS).values()]))
     return Settings(
@@ -144,7 +148,8 @@ def _settings(given: Given) -> Settings:
         waiting_bytes=given.get(keys.WAITING, base.waiting_bytes),
         vhosts=vhosts,
         users=_users(given, base, vhosts),
-        limits=_limits(given, base.limits),
+        limits=_limits(given, base.limits, profile),
+        profile=profile,
         watermark=_watermark(given, base.watermark),
         log=_log(given, base.log),
         loop=given.get(keys.EVENT_LOOP, base.loop),
@@ -218,7 +223,7 @@ def _sockets(given: Given, base: SocketSettings) -> SocketSettings:
     return sockets
 
 
-def _limits(given: Given, base: Limits) -> Limits:
+def _limits(given: Given, base: Limits, profile: Profile) -> Limits:
     frame_max = given.get(keys.FRAME_MAX, base.frame_max)
     if 0 < frame_max < base.frame_min:
         raise given.refuse(keys.FRAME_MAX, f"0 (no limit) or a size from {base.frame_min} bytes")
@@ -230,14 +235,16 @@ def _limits(given: Given, base: Limits) -> Limits:
         handshake_timeout_ms=given.get(keys.HANDSHAKE_TIMEOUT, base.handshake_timeout_ms),
         silent_close_ms=given.get(keys.SILENT_CLOSE, base.silent_close_ms),
         closing_ms=given.get(keys.CLOSING, base.closing_ms),
-        message_bytes_max=given.get(keys.MESSAGE_MAX, base.message_bytes_max),
+        message_bytes_max=given.get(keys.MESSAGE_MAX, profile.message_bytes_max),
         connection_max=given.get(keys.CONNECTION_MAX, base.connection_max),
         consumer_max_per_channel=given.get(keys.CONSUMER_MAX, base.consumer_max_per_channel),
+        consumer_timeout_ms=given.get(keys.CONSUMER_TIMEOUT, base.consumer_timeout_ms),
         outbox_bytes=given.get(keys.OUTBOX, base.outbox_bytes),
         product=given.get(keys.PRODUCT_NAME, base.product),
-        version=given.get(keys.PRODUCT_VERSION, base.version),
+        version=given.get(keys.PRODUCT_VERSION, profile.version),
         cluster_name=given.get(keys.CLUSTER_NAME, base.cluster_name),
-        mechanisms=tuple(dict.fromkeys(name for _, name in mechanisms)) or base.mechanisms,
+        mechanisms=tuple(dict.fromkeys(name for _, name in mechanisms)) or profile.mechanisms,
+        anonymous_user=given.get(keys.ANONYMOUS_USER, base.anonymous_user),
         loopback_users=_loopback_users(given, base.loopback_users),
     )
 

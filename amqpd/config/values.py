@@ -124,6 +124,21 @@ def duration_ms(low: int, high: int) -> Parser[int]:
     return parse
 
 
+def timeout_ms(low: int, high: int) -> Parser[int]:
+    """A time from `low` to `high` (ms), or a word of RabbitMQ's for none at all, which is 0."""
+    plain = duration_ms(low, high)
+
+    def parse(value: str) -> int:
+        if value in ("undefined", "infinity", "false"):
+            return 0
+        try:
+            return plain(value)
+        except ValueError as error:
+            raise ValueError(f"{error}, or undefined") from None
+
+    return parse
+
+
 def choice(*words: str) -> Parser[str]:
     """One of `words`."""
 

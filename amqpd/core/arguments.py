@@ -167,6 +167,13 @@ def text_of(arguments: Table, key: str) -> str | None:
     return tables.text(field) if field is not None and field.tag == "S" else None
 
 
+def timeout_of(arguments: Table) -> int:
+    """Return the delivery timeout that a queue or consumer has of its own (ms), -1 if none."""
+    field = arguments.get(CONSUMER_TIMEOUT)
+    timeout_ms = tables.integer(field) if field is not None else None
+    return -1 if timeout_ms is None else max(0, timeout_ms)
+
+
 class ArgumentRules:
     """What the queues and consumers of one RabbitMQ version may be told."""
 

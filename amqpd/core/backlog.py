@@ -261,6 +261,10 @@ class Backlog:
             entries.append(entry)
         return entries + self._tail
 
+    def pages(self) -> list[Page]:
+        """What is out of memory."""
+        return list(self._pages)
+
     def clear(self) -> tuple[list[Entry], list[Page]]:
         """Take everything: the entries in memory and the pages."""
         entries, pages = self.in_memory(), list(self._pages)
@@ -373,6 +377,10 @@ class PriorityBacklog(Backlog):
     def in_memory(self) -> list[Entry]:
         """See Backlog."""
         return [entry for level in self.levels for entry in level.in_memory()]
+
+    def pages(self) -> list[Page]:
+        """See Backlog."""
+        return [page for level in self.levels for page in level.pages()]
 
     def clear(self) -> tuple[list[Entry], list[Page]]:
         """See Backlog."""

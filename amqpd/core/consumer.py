@@ -16,9 +16,16 @@ from mypy_extensions import i32, i64, mypyc_attr
 from amqpd.core.message import Message
 
 # What `Entry.counts` is made of: it lies beside `redelivered`, where it takes no room of its own.
-ACQUIRED_MAX: Final = (1 << 20) - 1
-FAILED_ONE: Final = 1 << 20
+#
+#    ┌────────┬────────┬──────────┐
+#    │ reason │ failed │ acquired │
+#    │ 3 bits │ 11     │ 17       │
+#    └────────┴────────┴──────────┘
+ACQUIRED_MAX: Final = (1 << 17) - 1
+_FAILED_AT: Final = 17
 FAILED_MAX: Final = (1 << 11) - 1
+_REASON_AT: Final = 28
+COUNTS_MAX: Final = (1 << 31) - 1
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)
@@ -79,7 +86,7 @@ class Entry:
         self.message: Final = message
         self.seq: Final[i64] = seq
         self.redelivered = False
-        self.counts: i32 = 0  # how often it came back, of a quorum queue: see `acquired`
+        self.counts: i32 = 0  # of a quorum queue: how often it came back, and more (see above)
         self.segment: i64 = 0  # of the journal that has it; below 0: its page file; 0: nowhere
         self.expires_ms: i64 = 0  # monotonic; 0 = never
         self.tag: i64 = 0  # delivery tag, while delivered
@@ -91,7 +98,19 @@ class Entry:
 
     def failed(self) -> int:
         """How often of these its consumer has failed, FAILED_MAX at most."""
-        return int(self.counts) // FAILED_ONE
+        return int(self.counts) >> _FAILED_AT & FAILED_MAX
+
+    def reason(self) -> int:
+        """Why it is to leave as a dead letter when there is a place for it; 0 if it is not.
+
+        It is a place in `deadletter.REASONS`, counted from 1.
+        """
+        return int(self.counts) >> _REASON_AT
+
+    def count(self, acquired: int, failed: int, reason: int = 0) -> None:
+        """Set what `counts` is made of."""
+        acquired, failed = min(acquired, ACQUIRED_MAX), min(failed, FAILED_MAX)
+        self.counts = acquired | failed << _FAILED_AT | reason << _REASON_AT
 
 
 class _Level:

@@ -41,9 +41,17 @@ def record_death(
     reason: str,
     wall_s: int,
     keys: list[str],
+    trusts_headers: bool = True,
 ) -> list[Table]:
-    """Put a death into `headers`. Returns the history with it, the latest first."""
+    """Put a death into `headers`. Returns the history with it, the latest first.
+
+    What a publisher says of earlier deaths counts only where headers are trusted; else it goes.
+    """
     history = history_of(headers)
+    if not trusts_headers and not message.died:
+        history = []
+        for name in [name for name in headers if name.startswith("x-first-death-")]:
+            del headers[name]
     current: Table | None = None
     for entry in history:
         if _is(entry, "queue", queue) and _is(entry, "reason", reason):
@@ -98,9 +106,9 @@ def headers_of(message: Message) -> Table:
         return {}
 
 
-def copies_of(headers: Table) -> list[str]:
+def copies_of(headers: Table, header: str = "CC") -> list[str]:
     """Return the routing keys in CC; BCC is gone since the message was published."""
-    field = headers.get("CC")
+    field = headers.get(header)
     if field is None or not isinstance(field.value, list):
         return []
     return [tables.text(item) for item in field.value if item.tag == "S"]
@@ -125,4 +133,5 @@ def renamed(message: Message, headers: Table, address: Address) -> Message:
         properties.is_persistent(content, properties.flags_of(content), header_bytes),
     )
     dead.priority = message.priority
+    dead.died = True
     return dead

@@ -7,10 +7,14 @@ other exchanges, alternate exchanges and de-duplication are the vhost's work.
 
 from typing import Final
 
-from mypy_extensions import mypyc_attr
+from mypy_extensions import i64, mypyc_attr
 
-from amqpd.core.ports import NO_POSITION
-from amqpd.core.queue import Queue
+from amqpd.core.dice import Dice
+from amqpd.core.message import Message
+from amqpd.core.policy import Policy
+from amqpd.core.ports import NO_POSITION, Journal
+from amqpd.core.queue import Queue, Undertaker
+from amqpd.core.timers import Timers
 from amqpd.wire import tables
 from amqpd.wire.tables import Table
 
@@ -18,12 +22,63 @@ from amqpd.wire.tables import Table
 Identity = tuple[bool, str, str, bytes]
 
 
+class Envelope:
+    """What a message has that exchanges may look at.
+
+    Without a `content` it is a route that is asked for ahead of any message: what depends on more
+    than the keys and headers does not count. An exchange that keeps messages adds a queue of its
+    own to `kept`; one that `is_held` goes nowhere else from there, for now.
+    """
+
+    def __init__(
+        self, keys: list[str], headers: Table, content: bytes = b"", header_bytes: i64 = 0
+    ) -> None:
+        self.keys: Final = keys
+        self.headers: Final = headers
+        self.content: Final = content
+        self.header_bytes: Final = header_bytes  # of the header frame in `content`
+        self.kept: list[Queue] = []
+        self.is_held = False
+
+
+class Home(Undertaker):
+    """What an exchange may ask of its vhost.
+
+    `parts` are the queues that exchanges keep something in, by id; no client can name them.
+    """
+
+    def __init__(self, journal: Journal, timers: Timers, dice: Dice) -> None:
+        super().__init__()
+        self.journal: Final = journal
+        self.timers: Final = timers
+        self.dice: Final = dice
+        self.parts: dict[int, Queue] = {}
+        self.refused = False  # a queue refused the latest publish
+
+    def new_queue_id(self) -> int:
+        """Return a number that no queue has had."""
+        raise NotImplementedError
+
+    def publish(self, queues: list[Queue], message: Message) -> int:
+        """Put a message into queues. Returns the journal position of it (0 = not durable)."""
+        raise NotImplementedError
+
+    def send_on(self, exchange: str, keys: list[str], headers: Table, message: Message) -> int:
+        """Route a message from an exchange on: no permissions, returns or confirms.
+
+        Returns the journal position. Raises HardError 541 if the store has failed.
+        """
+        raise NotImplementedError
+
+
 @mypyc_attr(allow_interpreted_subclasses=True)
 class Exchange:
     """An exchange of one vhost (spec 1.6; RabbitMQ: exchanges).
 
-    `alternate` names the exchange that gets what this one cannot route (None = none given);
-    `position` is that of its declaration in the journal.
+    `alternate` names the exchange that gets what this one cannot route (None = none given), by an
+    argument or, if there is none, by `policy`;
+    `position` is that of its declaration in the journal. With `needs_headers` every message is
+    looked at: where one goes says nothing of the next with the same routing key.
     """
 
     kind = ""
@@ -46,13 +101,34 @@ class Exchange:
         self.internal: Final = internal
         self.arguments: Final = arguments
         alternate = arguments.get("alternate-exchange")
-        self.alternate: Final = tables.text(alternate) if alternate is not None else None
+        self.alternate = tables.text(alternate) if alternate is not None else None
+        self.policy: Policy | None = None
         self.bindings: dict[Identity, Binding] = {}
         self.position = NO_POSITION
         self.is_deleted = False
 
-    def check(self, key: str, arguments: Table) -> None:
-        """Raise SoftError 406 if a binding with these values makes no sense for this type."""
+    def installed(self, home: Home) -> None:
+        """Learn of the vhost that has it from now on."""
+
+    def removed(self) -> None:
+        """Learn that it was deleted: what it keeps goes with it."""
+
+    def restored_part(self, part: str, queue_id: int) -> Queue | None:
+        """Make a queue again that this exchange kept something in; None: it is needed no more."""
+        return None
+
+    def bound(self, binding: "Binding") -> int:
+        """Learn of a new binding that a client made. Returns the journal position of what it did.
+
+        What recovery restores is no news.
+        """
+        return NO_POSITION
+
+    def validate(self) -> None:
+        """Assert what has to be true of it; for tests and simulation."""
+
+    def check(self, binding: "Binding") -> None:
+        """Raise SoftError 406 if a binding makes no sense for this type."""
 
     def add(self, binding: "Binding") -> None:
         """Index a new binding from this exchange."""
@@ -61,6 +137,11 @@ class Exchange:
     def remove(self, binding: "Binding") -> None:
         """Forget a binding from this exchange."""
         raise NotImplementedError
+
+    def route(self, envelope: Envelope, found: "list[Binding]") -> None:
+        """Append the bindings that a message passes: those that match any of its keys."""
+        for key in envelope.keys:
+            self.match(key, envelope.headers, found)
 
     def match(self, key: str, headers: Table, found: "list[Binding]") -> None:
         """Append the bindings that a message with this routing key and headers passes."""

@@ -1,15 +1,24 @@
-"""The exchange types of the specification, and the registry that makes one by its name.
+"""The exchange types of the specification, and the registry that makes one of any by its name.
 
 direct (spec 3.1.3.1), fanout (3.1.3.2), topic (3.1.3.3) and headers (3.1.3.4). The default
-exchange is no object: the vhost looks up a queue by the routing key.
+exchange is no object: the vhost looks up a queue by the routing key. What plugins add to RabbitMQ
+is in modules of its own: `hash_exchanges`, `random_exchanges`, `delayed_exchange`,
+`history_exchange`, `unique_exchange`.
 """
 
 from typing import Final
 
 from amqpd import errors
+from amqpd.core import plugin_errors
+from amqpd.core.delayed_exchange import DELAYED, DelayedExchange
 from amqpd.core.exchange import Binding, Exchange, Identity
+from amqpd.core.hash_exchanges import ConsistentHashExchange, ModulusHashExchange
 from amqpd.core.headers import HeadersMatch, compile_match
+from amqpd.core.history_exchange import RecentHistoryExchange
+from amqpd.core.random_exchanges import LocalRandomExchange, RandomExchange
 from amqpd.core.topic import TopicTree
+from amqpd.core.unique_exchange import UniqueExchange
+from amqpd.wire import tables
 from amqpd.wire.tables import Table
 
 
@@ -139,9 +148,9 @@ class HeadersExchange(Exchange):
         )
         self._matches: Final[dict[Identity, HeadersMatch]] = {}
 
-    def check(self, key: str, arguments: Table) -> None:
+    def check(self, binding: Binding) -> None:
         """Refuse an x-match that is none."""
-        compile_match(arguments)
+        compile_match(binding.arguments)
 
     def add(self, binding: Binding) -> None:
         """See Exchange."""
@@ -163,7 +172,33 @@ TYPES: Final[dict[str, type[Exchange]]] = {
     "fanout": FanoutExchange,
     "topic": TopicExchange,
     "headers": HeadersExchange,
+    "x-consistent-hash": ConsistentHashExchange,
+    "x-modulus-hash": ModulusHashExchange,
+    "x-random": RandomExchange,
+    "x-local-random": LocalRandomExchange,
+    "x-recent-history": RecentHistoryExchange,
+    "x-message-deduplication": UniqueExchange,
 }
+
+# Types of RabbitMQ's plugins that are known here and refused.
+_NOT_SUPPORTED: Final = ("x-jms-topic",)
+
+
+def check_type(kind: str) -> None:
+    """Raise SoftError 406 unless there is an exchange type of that name."""
+    if kind not in TYPES and kind != DELAYED:
+        if kind in _NOT_SUPPORTED:
+            raise plugin_errors.no_jms_exchange(kind)
+        raise errors.unknown_exchange_type(kind)
+
+
+def _delayed_type(arguments: Table) -> str:
+    """Return the type that a delayed message exchange routes by. Raises SoftError 406."""
+    field = arguments.get("x-delayed-type")
+    kind = tables.text(field) if field is not None and field.tag == "S" else ""
+    if kind not in TYPES:
+        raise plugin_errors.no_delayed_type()
+    return kind
 
 
 def make_exchange(
@@ -176,11 +211,30 @@ def make_exchange(
     internal: bool,
     arguments: Table,
 ) -> Exchange:
-    """Make an exchange of a type by its name. Raises SoftError 406 if there is no such type."""
-    maker = TYPES.get(kind)
-    if maker is None:
-        raise errors.unknown_exchange_type(kind)
-    return maker(
+    """Make an exchange of a type by its name.
+
+    Raises SoftError 406 if there is no such type, or if it does not take the arguments.
+    """
+    check_type(kind)
+    if kind == DELAYED:
+        return DelayedExchange(
+            vhost,
+            name,
+            durable=durable,
+            auto_delete=auto_delete,
+            internal=internal,
+            arguments=arguments,
+            inner=make_exchange(
+                _delayed_type(arguments),
+                vhost,
+                name,
+                durable=durable,
+                auto_delete=auto_delete,
+                internal=internal,
+                arguments=arguments,
+            ),
+        )
+    return TYPES[kind](
         vhost,
         name,
         durable=durable,

@@ -39,6 +39,7 @@ class Message:
         "body_bytes",
         "channel",
         "content",
+        "died",
         "expiration_ms",
         "frame_bytes",
         "header_bytes",
@@ -63,6 +64,7 @@ class Message:
         self.frame_bytes: Final = frame_bytes  # largest body frame, to know when to cut anew
         self.channel: Final = channel  # the number that the frames in content bear
         self.persistent: Final = persistent
+        self.died = False  # its x-death is this broker's own
         self.expiration_ms: i64 = -1  # of its own (-1 = none); a queue may have a shorter one
         self.priority: i64 = 0
 
@@ -79,6 +81,7 @@ class Message:
             self.channel,
             True,
         )
+        message.died = self.died
         message.expiration_ms = self.expiration_ms
         message.priority = self.priority
         return message

@@ -54,7 +54,8 @@ class Journal:
     the end of each turn. `segment` is where an entry that is appended now is kept (0 = nowhere).
 
     The same store also takes in the middle of long queues: `waiting_bytes` counts what all ready
-    entries cost in memory, and above `waiting_bytes_max` (0 = no limit) queues page out.
+    entries cost in memory, and above `waiting_bytes_max` (0 = no limit) queues page out. Of the
+    messages that a delayed message exchange holds, `delayed_max` are kept in order in memory.
     """
 
     def __init__(self, *, is_immediate: bool) -> None:
@@ -63,6 +64,8 @@ class Journal:
         self.segment: i64 = 0
         self.waiting_bytes: i64 = 0
         self.waiting_bytes_max: i64 = 0
+        self.safe_position = NO_POSITION  # all up to it is on the disk
+        self.delayed_max = 8192  # messages, about 5 MB with small ones
         self.wall_offset_ms = 0  # wall clock minus the monotonic one
 
     def published(self, message: Message, queue_ids: list[int], seqs: list[int]) -> int:
@@ -76,12 +79,8 @@ class Journal:
     def expires(self, queue_id: int, entry: Entry) -> None:
         """Append when an entry that was just appended expires; not all journals need to know."""
 
-    def returned(self, queue_id: int, entry: Entry, reason: int = 0) -> None:
-        """Append that an entry of a quorum queue came back, and its counts.
-
-        A `reason` above 0 is its place in `deadletter.REASONS`, from 1 on: it does not wait any
-        more, but is to leave as a dead letter when there is a place for it.
-        """
+    def returned(self, queue_id: int, entry: Entry) -> None:
+        """Append that an entry of a quorum queue came back, and its counts."""
 
     def begin(self) -> None:
         """Begin a group of appends that survive a crash together or not at all."""
@@ -117,6 +116,13 @@ class Journal:
         """Append that a durable queue and all its messages are gone. Returns the position."""
         raise NotImplementedError
 
+    def part_declared(self, queue_id: int, vhost: str, exchange: str, part: str) -> int:
+        """Append that a durable exchange has a queue that no client can name, as its `part`.
+
+        `queue_deleted` says that it is gone. Returns the position; not all journals need to know.
+        """
+        return NO_POSITION
+
     def exchange_declared(
         self,
         vhost: str,
@@ -144,6 +150,13 @@ class Journal:
     ) -> int:
         """Append that such a binding is gone. Returns the position."""
         raise NotImplementedError
+
+    def fact_changed(self, fact: Table, gone: bool) -> int:
+        """Append that a fact (see `facts`) is so, or that it is gone. Returns the position.
+
+        Not all journals need to know.
+        """
+        return self.position
 
 
 class MemoryJournal(Journal):
@@ -199,5 +212,9 @@ class MemoryJournal(Journal):
     def unbound(
         self, vhost: str, source: str, to_queue: bool, destination: str, key: str, arguments: Table
     ) -> int:
+        """See Journal."""
+        return self._append()
+
+    def fact_changed(self, fact: Table, gone: bool) -> int:
         """See Journal."""
         return self._append()

@@ -14,6 +14,7 @@ from amqpd.core.backlog import Backlog, PriorityBacklog
 from amqpd.core.consumer import Consumer, Entry, ReadyConsumers
 from amqpd.core.deadletter import EXPIRED, MAXLEN, REJECTED
 from amqpd.core.message import Message
+from amqpd.core.policy import Policy
 from amqpd.core.ports import NO_POSITION, Journal
 from amqpd.core.rules import DROP_HEAD, REJECT_PUBLISH_DLX, Rules, priorities_of, rules_of
 from amqpd.core.timers import NEVER, Timed, Timers
@@ -101,9 +102,14 @@ class Queue:
         self.arguments: Final = arguments
         self.position = NO_POSITION
         self.is_deleted = False
+        self.is_hidden = False  # an exchange keeps something in it; no client knows of it
+        self.is_holding = False  # and what is in it will be routed later
         self.siblings: dict[str, Queue] | None = None  # what its owner has, while it is one of it
         self.profile: Final = profile
         self.rules: Rules | None = rules_of(arguments, profile)
+        self.effective: Table = arguments  # what it goes by: `arguments`, and what policies add
+        self.policy: Policy | None = None
+        self.operator_policy: Policy | None = None
         self.backlog: Final[Backlog] = self._make_backlog()
         self.active: Consumer | None = None  # with a single active consumer
         self._timers: Final = timers or Timers()
@@ -192,6 +198,21 @@ class Queue:
             self._undertaker.dead_letter(self, message, MAXLEN)
         return True
 
+    def taker(self, message: Message) -> "Queue | None":
+        """Return the queue that takes a publish to this one; None: it is taken and dropped.
+
+        Only a queue with rules is asked, and only a hidden one has another one take it.
+        """
+        return self
+
+    def vetoes(self, message: Message) -> bool:
+        """Say whether a hidden queue, the last that a publish goes to, has it go nowhere."""
+        return False
+
+    def entries_in_memory(self) -> list[Entry]:
+        """The entries that are in memory and not with a consumer."""
+        return self.backlog.in_memory()
+
     def is_full(self, message: Message) -> bool:
         """Say whether this queue would refuse a publish."""
         rules = self.rules
@@ -245,6 +266,21 @@ class Queue:
         self.unacked_count -= 1
         assert self.unacked_count >= 0
         self._leave(entry, REJECTED)
+
+    def go_by(self, arguments: Table) -> None:
+        """Take on other rules: policies have changed. What waits is dropped if it is over them.
+
+        When a message expires is known since it came; a new TTL is for those to come (RabbitMQ).
+        """
+        self.effective = arguments
+        rules = rules_of(arguments, self.profile)
+        if rules is None and self.rules is None:
+            return
+        self.rules = rules
+        self._timers.clear(self._disuse)
+        self.used()
+        self._keep_limits()
+        self._watch_expiry()
 
     # -- being used -------------------------------------------------------------------------------
 

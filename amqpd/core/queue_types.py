@@ -2,6 +2,7 @@
 
 from amqpd import errors
 from amqpd.core.arguments import CLASSIC, QUORUM, STREAM, type_of
+from amqpd.core.duplicates import UniqueQueue, asks_for_it
 from amqpd.core.ports import Journal
 from amqpd.core.queue import Queue, Undertaker
 from amqpd.core.quorum_queue import QuorumQueue
@@ -57,6 +58,20 @@ def make_queue(
             queue_id,
             vhost,
             name,
+            arguments=arguments,
+            timers=timers,
+            undertaker=undertaker,
+            profile=profile,
+        )
+    if asks_for_it(arguments):
+        return UniqueQueue(
+            journal,
+            queue_id,
+            vhost,
+            name,
+            durable=durable and owner == 0,
+            owner=owner,
+            auto_delete=auto_delete,
             arguments=arguments,
             timers=timers,
             undertaker=undertaker,

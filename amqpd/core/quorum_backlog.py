@@ -79,7 +79,7 @@ class QuorumBacklog(Backlog):
         self._inner: Final = _fresh_of(journal, queue_id, levels)
         self._returns: deque[Entry] = deque()
         self._returns_bytes: i64 = 0
-        self.unplaced: dict[int, tuple[Entry, str]] = {}  # by seq: entry, and why it died
+        self.unplaced: dict[int, Entry] = {}  # by seq
 
     def _sum(self) -> None:
         inner = self._inner
@@ -133,12 +133,12 @@ class QuorumBacklog(Backlog):
 
     def in_memory(self) -> list[Entry]:
         """See Backlog; with what is unplaced, which the store must not lose sight of either."""
-        unplaced = [entry for entry, _ in self.unplaced.values()]
+        unplaced = list(self.unplaced.values())
         return unplaced + list(self._returns) + self._inner.in_memory()
 
     def clear(self) -> tuple[list[Entry], list[Page]]:
         """See Backlog."""
-        entries = [entry for entry, _ in self.unplaced.values()] + list(self._returns)
+        entries = list(self.unplaced.values()) + list(self._returns)
         self._journal.waiting_bytes -= self._returns_bytes + len(self._returns) * ENTRY_BYTES
         self.unplaced = {}
         self._returns.clear()

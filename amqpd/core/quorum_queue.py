@@ -17,7 +17,7 @@ from typing import Final
 
 from amqpd import errors
 from amqpd.core.backlog import Backlog
-from amqpd.core.consumer import ACQUIRED_MAX, FAILED_MAX, FAILED_ONE, Consumer, Entry
+from amqpd.core.consumer import Consumer, Entry
 from amqpd.core.deadletter import DELIVERY_LIMIT, MAXLEN, REASONS
 from amqpd.core.ports import Journal
 from amqpd.core.queue import FULL, LOST, NACKED, PLACED, Queue, Undertaker
@@ -27,6 +27,7 @@ from amqpd.core.timers import NEVER, Timed, Timers
 from amqpd.profile import V3_13, Profile
 from amqpd.wire.tables import Table
 
+PER_RETRY: Final = 1000  # dead letters that are tried again at a time
 RETRY_MS: Final = 1000  # between two attempts to place dead letters
 
 
@@ -97,7 +98,7 @@ class QuorumQueue(Queue):
             if limit != NONE and self._counted(entry) > limit:
                 doomed.append(entry)
             elif not goes_behind or not self._put_behind(entry):
-                self._note_return(entry, "")
+                self._note_return(entry)
                 first.append(entry)
         self.backlog.restore(first)
         for entry in doomed:
@@ -107,12 +108,8 @@ class QuorumQueue(Queue):
         self.drop_expired()
 
     def _count(self, entry: Entry, how: int) -> None:
-        acquired, failed = entry.acquired(), entry.failed()
-        if acquired < ACQUIRED_MAX:
-            acquired += 1
-        if failed < FAILED_MAX and (how != NACKED or self.profile.counts_nacks):
-            failed += 1
-        entry.counts = acquired + failed * FAILED_ONE
+        has_failed = how != NACKED or self.profile.counts_nacks
+        entry.count(entry.acquired() + 1, entry.failed() + (1 if has_failed else 0))
 
     def _counted(self, entry: Entry) -> int:
         """Return what the delivery limit is held against."""
@@ -142,10 +139,9 @@ class QuorumQueue(Queue):
         self.backlog.push(entry)
         return True
 
-    def _note_return(self, entry: Entry, reason: str) -> None:
+    def _note_return(self, entry: Entry) -> None:
         if entry.segment:
-            code = REASONS.index(reason) + 1 if reason else 0
-            self._journal.returned(self.id, entry, code)
+            self._journal.returned(self.id, entry)
 
     # -- dead letters that must not be lost ------------------------------------------------------
 
@@ -161,8 +157,9 @@ class QuorumQueue(Queue):
         if not rules.at_least_once or reason == MAXLEN:
             super()._leave(entry, reason)
         elif self._place(entry, reason) != PLACED:
-            self._waiting().unplaced[int(entry.seq)] = (entry, reason)
-            self._note_return(entry, reason)
+            entry.count(entry.acquired(), entry.failed(), REASONS.index(reason) + 1)
+            self._waiting().unplaced[int(entry.seq)] = entry
+            self._note_return(entry)
             if self._retry.deadline_ms == NEVER:
                 self._timers.set(self._retry, self._timers.now_ms + RETRY_MS)
 
@@ -177,9 +174,9 @@ class QuorumQueue(Queue):
         finally:
             self._journal.end()
 
-    def adopt_unplaced(self, entry: Entry, reason: str) -> None:
+    def adopt_unplaced(self, entry: Entry) -> None:
         """Take over a dead letter that had no place before a restart."""
-        self._waiting().unplaced[int(entry.seq)] = (entry, reason)
+        self._waiting().unplaced[int(entry.seq)] = entry
         self._timers.set(self._retry, self._timers.now_ms)
 
     def place_again(self) -> None:
@@ -188,8 +185,15 @@ class QuorumQueue(Queue):
         One that has no way says nothing of the next, but a full queue does.
         """
         unplaced = self._waiting().unplaced
-        for seq in list(unplaced):
-            entry, reason = unplaced[seq]
+        rules = self.rules
+        assert rules is not None
+        for seq in list(unplaced)[:PER_RETRY]:
+            entry = unplaced[seq]
+            reason = REASONS[entry.reason() - 1]
+            if not rules.at_least_once:  # policies have changed
+                del unplaced[seq]
+                super()._leave(entry, reason)
+                continue
             outcome = self._place(entry, reason)
             if outcome == PLACED:
                 del unplaced[seq]

@@ -29,6 +29,7 @@ _KEYS: Final = (
     "x-dead-letter-exchange",
     "x-max-priority",
     "x-single-active-consumer",
+    "x-message-deduplication",
 )
 
 

@@ -12,15 +12,20 @@ from typing import Final
 
 from amqpd import errors
 from amqpd.core import deadletter
-from amqpd.core.arguments import ArgumentRules, check_equal
+from amqpd.core.arguments import ArgumentRules
+from amqpd.core.dice import Dice
+from amqpd.core.equality import check_equal_exchange, check_flag
+from amqpd.core.events import Events
 from amqpd.core.exchange import Binding, Exchange, Identity, identity_of
-from amqpd.core.exchange_types import TYPES, make_exchange
+from amqpd.core.exchange_types import check_type, make_exchange
+from amqpd.core.governing import govern_exchange, govern_queue
 from amqpd.core.message import Message, make_address
-from amqpd.core.ports import NO_POSITION, Journal
-from amqpd.core.queue import FULL, NO_WAY, PLACED, Queue, Undertaker
+from amqpd.core.policy import Policies
+from amqpd.core.ports import NO_POSITION, Entropy, Journal
+from amqpd.core.queue import FULL, NO_WAY, PLACED, Queue
 from amqpd.core.queue_types import check_new, make_queue
+from amqpd.core.routing import Router
 from amqpd.core.timers import Timers
-from amqpd.limits import ROUTE_EXCHANGES_MAX
 from amqpd.profile import V3_13, Profile
 from amqpd.wire import tables
 from amqpd.wire.tables import Table
@@ -50,7 +55,7 @@ class QueueIds:
         return self.last
 
 
-class VHost(Undertaker):
+class VHost(Router):
     """A name space with exchanges and queues of its own (spec 1.1.3, RabbitMQ: vhosts)."""
 
     def __init__(
@@ -60,19 +65,25 @@ class VHost(Undertaker):
         queue_ids: QueueIds,
         timers: Timers | None = None,
         profile: Profile = V3_13,
+        entropy: Entropy | None = None,
     ) -> None:
+        self._timers: Final = timers or Timers()
+        super().__init__(journal, self._timers, Dice(entropy))
         self.profile: Final = profile
         self.argument_rules: Final = ArgumentRules(profile)
-        self._timers: Final = timers or Timers()
-        self.refused = False  # a queue refused the latest publish
+        self.is_traced = False  # the firehose is on
+        self.events = Events()  # the broker's, once it has them
         self._dying: list[tuple[Queue, Message, str]] = []
         self._is_burying = False
         self.name: Final = name
         self._journal: Final = journal
-        self.exchanges: dict[str, Exchange] = {}
-        self.queues: dict[str, Queue] = {}
         self.generation = 1
         self._queue_ids: Final = queue_ids
+        self.metadata: dict[str, object] = {}  # description, tags, default_queue_type
+        self.policies: Final = Policies()
+        self.connection_max = -1  # -1: no limit, as in RabbitMQ's vhost limits
+        self.queue_max = -1
+        self.connection_count = 0
         self._leading_to: dict[Destination, dict[tuple[str, Identity], Binding]] = {}
         for exchange, kind, internal in PREDECLARED:
             self.exchanges[exchange] = make_exchange(
@@ -119,11 +130,12 @@ class VHost(Undertaker):
 
         Returns the journal position. Raises SoftError 406 or 403.
         """
-        if kind not in TYPES:
-            raise errors.unknown_exchange_type(kind)
+        check_type(kind)
         current = self.exchanges.get(name)
         if current is not None:
-            self._check_equal_exchange(current, kind, durable, auto_delete, internal, arguments)
+            check_equal_exchange(
+                current, self.name, kind, durable, auto_delete, internal, arguments
+            )
             return current.position
         if name.startswith("amq."):
             raise errors.reserved_name("exchange", name)
@@ -141,43 +153,15 @@ class VHost(Undertaker):
             internal=internal,
             arguments=arguments,
         )
+        exchange.installed(self)
         self.generation += 1
+        govern_exchange(exchange, self.policies)
+        self.events.exchange_created(self.name, exchange)
         if durable:
             exchange.position = self._journal.exchange_declared(
                 self.name, name, kind, auto_delete, internal, arguments
             )
         return exchange.position
-
-    def _check_equal_exchange(
-        self,
-        current: Exchange,
-        kind: str,
-        durable: bool,
-        auto_delete: bool,
-        internal: bool,
-        arguments: Table,
-    ) -> None:
-        name = current.name
-        if current.kind != kind:
-            raise errors.inequivalent(
-                "type", "exchange", name, self.name, f"'{kind}'", f"'{current.kind}'"
-            )
-        self._check_flag("durable", "exchange", name, durable, current.durable)
-        self._check_flag("auto_delete", "exchange", name, auto_delete, current.auto_delete)
-        self._check_flag("internal", "exchange", name, internal, current.internal)
-        check_equal(
-            "alternate-exchange",
-            "exchange",
-            name,
-            self.name,
-            arguments.get("alternate-exchange"),
-            current.arguments.get("alternate-exchange"),
-        )
-
-    def _check_flag(self, flag: str, kind: str, name: str, asked: bool, held: bool) -> None:
-        if asked != held:
-            received, current = ("'true'", "'false'") if asked else ("'false'", "'true'")
-            raise errors.inequivalent(flag, kind, name, self.name, received, current)
 
     def delete_exchange(self, name: str, if_unused: bool) -> int:
         """Delete an exchange and all bindings from and to it; missing is fine. Returns position."""
@@ -205,6 +189,8 @@ class VHost(Undertaker):
                 self._unlink(binding)
                 if binding.source.auto_delete and not binding.source.bindings:
                     doomed.append(binding.source)
+            exchange.removed()
+            self.events.exchange_deleted(self.name, exchange)
             if exchange.durable:
                 position = self._journal.exchange_deleted(self.name, exchange.name)
         return position
@@ -245,6 +231,8 @@ class VHost(Undertaker):
         )
         self.queues[name] = queue
         self.generation += 1
+        govern_queue(queue, self.policies)
+        self.events.queue_created(self.name, queue)
         if queue.durable:
             queue.position = self._journal.queue_declared(
                 queue.id, self.name, name, auto_delete, arguments
@@ -265,10 +253,11 @@ class VHost(Undertaker):
 
         Raises SoftError 405 or 406 for the first difference, in RabbitMQ's order.
         """
+        name, vhost = queue.name, self.name
         if (queue.owner != 0) != exclusive or (queue.owner and queue.owner != owner):
             raise errors.queue_locked(queue.name, self.name)
-        self._check_flag("durable", "queue", queue.name, durable and not exclusive, queue.durable)
-        self._check_flag("auto_delete", "queue", queue.name, auto_delete, queue.auto_delete)
+        check_flag("durable", "queue", name, vhost, durable and not exclusive, queue.durable)
+        check_flag("auto_delete", "queue", name, vhost, auto_delete, queue.auto_delete)
         self.argument_rules.check_queue_equal(queue.name, self.name, arguments, queue.arguments)
 
     def delete_queue(self, queue: Queue) -> tuple[int, int]:
@@ -282,10 +271,32 @@ class VHost(Undertaker):
             self._unlink(binding)
             if binding.source.auto_delete and not binding.source.bindings:
                 unused.append(binding.source)
+        self.events.queue_deleted(self.name, queue)
         count = queue.delete()
         if queue.durable:
             position = self._journal.queue_deleted(queue.id)
         return count, max(position, self._drop_exchanges(unused))
+
+    def check_queue_limit(self, name: str) -> None:
+        """Raise SoftError 406 if there may not be another queue (RabbitMQ: vhost limits)."""
+        if 0 <= self.queue_max <= len(self.queues):
+            raise errors.too_many_queues(name, self.name, self.queue_max)
+
+    def empty_out(self) -> None:
+        """Delete all queues and exchanges: the vhost itself is being deleted."""
+        for queue in list(self.queues.values()):
+            self.delete_queue(queue)
+        self._drop_exchanges(list(self.exchanges.values()))
+
+    # -- policies --------------------------------------------------------------------------------
+
+    def policies_changed(self) -> None:
+        """Let changed policies count for what exists. O(queues and exchanges × policies)."""
+        for exchange in self.exchanges.values():
+            if govern_exchange(exchange, self.policies):
+                self.generation += 1
+        for queue in list(self.queues.values()):
+            govern_queue(queue, self.policies)
 
     # -- bindings --------------------------------------------------------------------------------
 
@@ -298,12 +309,13 @@ class VHost(Undertaker):
         current = source.bindings.get(identity)
         if current is not None:
             return current.position
-        source.check(binding.key, binding.arguments)
+        source.check(binding)
         source.bindings[identity] = binding
         source.add(binding)
         destination = (binding.queue is not None, binding.destination)
         self._leading_to.setdefault(destination, {})[source.name, identity] = binding
         self.generation += 1
+        self.events.binding_created(self.name, binding)
         if binding.durable:
             binding.position = self._journal.bound(
                 self.name,
@@ -313,7 +325,7 @@ class VHost(Undertaker):
                 binding.key,
                 binding.arguments,
             )
-        return binding.position
+        return max(binding.position, source.bound(binding))
 
     def is_bound(self, source_name: str, queue: str, key: str, arguments: Table) -> bool:
         """Say whether a queue has this binding."""
@@ -351,6 +363,7 @@ class VHost(Undertaker):
         if not leading_here:
             del self._leading_to[destination]
         self.generation += 1
+        self.events.binding_deleted(self.name, binding)
 
     def bindings(self) -> list[Binding]:
         """All bindings of the vhost, but for the default exchange's implicit ones."""
@@ -361,46 +374,6 @@ class VHost(Undertaker):
         ]
 
     # -- messages --------------------------------------------------------------------------------
-
-    def route(
-        self, exchange_name: str, keys: list[str], headers: Table
-    ) -> tuple[list[Queue], bool]:
-        """Find the queues that a message reaches, each once, in the order of the bindings.
-
-        Returns (queues, whether the headers played a part). The exchange must exist.
-        Exchange-to-exchange bindings and alternate exchanges are followed breadth first, each
-        exchange once, so cycles end (RabbitMQ: e2e, alternate exchanges).
-        """
-        found: dict[str, Queue] = {}
-        if exchange_name == "":
-            for key in keys:
-                if key in self.queues:
-                    found[key] = self.queues[key]
-            return list(found.values()), False
-        by_headers = False
-        seen = {exchange_name}
-        waiting = [self.exchanges[exchange_name]]
-        for exchange in waiting:  # grows while it is walked
-            matched: list[Binding] = []
-            by_headers = by_headers or exchange.needs_headers
-            for key in keys:
-                exchange.match(key, headers, matched)
-            if not matched and exchange.alternate is not None:
-                self._follow(exchange.alternate, seen, waiting)
-            for binding in matched:
-                queue = binding.queue
-                if queue is not None:
-                    found[queue.name] = queue
-                else:
-                    assert binding.exchange is not None
-                    self._follow(binding.exchange.name, seen, waiting)
-        return list(found.values()), by_headers
-
-    def _follow(self, name: str, seen: set[str], waiting: list[Exchange]) -> None:
-        """Add an exchange to a route's worklist, if it exists and was not there before."""
-        if name not in seen and name in self.exchanges and len(seen) < ROUTE_EXCHANGES_MAX:
-            seen.add(name)
-            waiting.append(self.exchanges[name])
 
     def publish(self, queues: list[Queue], message: Message) -> int:
         """Put a message into queues. Returns the journal position of it (0 = not durable).
@@ -426,6 +399,8 @@ class VHost(Undertaker):
 
         Else one could take the seq that was journaled for the message in the next of the queues.
         """
+        if queues[-1].is_hidden and queues[-1].vetoes(message):
+            return NO_POSITION
         if len(queues) < 2 or self._is_burying:
             return self._place_by_type(self._takers(queues, message), message)
         self._journal.begin()
@@ -455,9 +430,14 @@ class VHost(Undertaker):
 
     def _takers(self, queues: list[Queue], message: Message) -> list[Queue]:
         """Return the queues that do not refuse a message."""
-        takers = [queue for queue in queues if not queue.refuses(message)]
-        if len(takers) < len(queues):
-            self.refused = True
+        takers: list[Queue] = []
+        for queue in queues:
+            if queue.refuses(message):
+                self.refused = True
+                continue
+            taker = queue.taker(message)
+            if taker is not None:
+                takers.append(taker)
         return takers
 
     # -- what queues do not keep ------------------------------------------------------------------
@@ -497,11 +477,15 @@ class VHost(Undertaker):
         headers = deadletter.headers_of(message)
         keys = [own_key, *deadletter.copies_of(headers)]
         wall_s = (self._timers.now_ms + self._timers.wall_offset_ms) // 1000
-        history = deadletter.record_death(headers, message, queue.name, reason, wall_s, keys)
+        trusts = self.profile.trusts_deaths
+        history = deadletter.record_death(
+            headers, message, queue.name, reason, wall_s, keys, trusts
+        )
         key = rules.dead_letter_key
         if key is not None and "CC" in headers:
             del headers["CC"]
-        found, _ = self.route(target, keys if key is None else [key], headers)
+        ways = keys if key is None else [key]
+        found, _ = self.route(target, ways, headers, message.content, message.header_bytes)
         found = [to for to in found if not deadletter.is_cycle(history, reason, to.name)]
         if not found:
             return [], message
@@ -537,10 +521,26 @@ class VHost(Undertaker):
                 seqs.append(queue.next_seq)
         return self._journal.published(message, ids, seqs) if ids else NO_POSITION
 
+    # -- what exchanges ask for: see Home --------------------------------------------------------
+
+    def new_queue_id(self) -> int:
+        """See Home."""
+        return self._queue_ids.next()
+
+    def send_on(self, exchange: str, keys: list[str], headers: Table, message: Message) -> int:
+        """See Home."""
+        queues, _ = self.route(exchange, keys, headers, message.content, message.header_bytes)
+        was_refused = self.refused
+        position = self.publish(queues, message) if queues else NO_POSITION
+        self.refused = was_refused
+        return position
+
     def validate(self) -> None:
         """Assert the rules of this module; for tests and simulation."""
         for queue in self.queues.values():
             queue.validate()
+        for exchange in self.exchanges.values():
+            exchange.validate()
         leading = 0
         for destination, bindings in self._leading_to.items():
             for (source, identity), binding in bindings.items():

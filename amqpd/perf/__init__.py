@@ -5,6 +5,7 @@
     python -m amqpd.perf start      start to AMQP answering (ms), resident memory at rest
     python -m amqpd.perf idle       resident memory of an idle connection with one channel
     python -m amqpd.perf topic      time of one route among many topic bindings, in-process
+    python -m amqpd.perf hash       time of one route to one of many queues, in-process
     python -m amqpd.perf store      many publishers, many durable queues, a long queue that waits
     python -m amqpd.perf fairness   latency of quiet connections beside a greedy one
 
@@ -22,6 +23,6 @@ cannot hide in the measurement.
 | `quiet`, `fairness` | a crowd of small RPC clients, and what they see beside a flood |
 | `spawn` | an amqpd of this installation, in a process of its own |
 | `machine` | facts about this machine and a running process |
-| `start`, `idle`, `topic` | one measurement each |
+| `start`, `idle`, `topic`, `hash` | one measurement each |
 | `command` | the command line |
 """

@@ -10,6 +10,7 @@ from typing import Final
 
 from amqpd.perf.connection import BrokerError
 from amqpd.perf.fairness import FairnessOptions, fairness_text, measure_fairness
+from amqpd.perf.hash import hash_text, measure_hash
 from amqpd.perf.idle import measure_idle
 from amqpd.perf.load import run_load
 from amqpd.perf.machine import describe_machine, filesystem
@@ -69,6 +70,8 @@ def build_parser() -> argparse.ArgumentParser:
     idle.add_argument("--pid", type=int, help="the process id of that broker")
     topic = command("topic", "time of one route among topic bindings, in-process", _topic)
     topic.add_argument("--bindings", type=int, default=100_000)
+    hashing = command("hash", "time of one route to one of many queues, in-process", _hash)
+    hashing.add_argument("--queues", type=int, default=100)
     fairness = command("fairness", "latency of quiet connections beside greedy ones", _fairness)
     _add_brokers(fairness)
     fairness.add_argument("--seconds", type=float, default=FairnessOptions.seconds)
@@ -81,7 +84,7 @@ def build_parser() -> argparse.ArgumentParser:
     store.add_argument("--seconds", type=float, default=StoreOptions.seconds, help="per run")
     store.add_argument("--only", default="", metavar="PARTS", help=f"some of: {', '.join(PARTS)}")
     store.add_argument("--data-root", metavar="DIR", help="where the data goes (not a tmpfs)")
-    for added in (table, start, idle, topic, fairness, store):
+    for added in (table, start, idle, topic, hashing, fairness, store):
         added.add_argument("--json", metavar="FILE", help="write the numbers there, too")
     return parser
 
@@ -176,6 +179,13 @@ def _topic(args: Arguments) -> int:
     routings = measure_topic(args.bindings)
     print(topic_text(routings))
     _write_json(args, {"routings": [vars(each) for each in routings]})
+    return 0
+
+
+def _hash(args: Arguments) -> int:
+    choices = measure_hash(args.queues)
+    print(hash_text(choices))
+    _write_json(args, {"choices": [vars(each) for each in choices]})
     return 0
 
 

@@ -408,6 +408,10 @@ class Conversation:
         if channel is None:
             self.fail(error)  # raised on channel 0
             return
+        self.fail_channel(channel, error)
+
+    def fail_channel(self, channel: ChannelConversation, error: SoftError) -> None:
+        """Close a channel for an error; what still comes for it is discarded."""
         self.on_channel_error(channel, error)
         channel.forget_content()
         self.on_channel_end(channel)

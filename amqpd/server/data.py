@@ -17,7 +17,8 @@ from amqpd.server.startup import StartupError, reason
 from amqpd.store.blocks import FutureFormat
 from amqpd.store.disk import InUse, PosixDisk
 from amqpd.store.journal import StoreJournal
-from amqpd.store.recovery import Recovered, Recovery
+from amqpd.store.recovered import Recovered
+from amqpd.store.recovery import Recovery
 from amqpd.store.restore import mend
 from amqpd.store.volume import Disk
 
@@ -66,18 +67,29 @@ class DataDirectory:
         return self._flusher
 
     def start(
-        self, broker: Broker, loop: asyncio.AbstractEventLoop, on_done: Callable[[], None]
+        self,
+        broker: Broker,
+        loop: asyncio.AbstractEventLoop,
+        on_done: Callable[[], None],
+        prepare: Callable[[], None],
     ) -> None:
-        """Read what is there into the broker, and begin to write."""
+        """Read what is there into the broker, and begin to write.
+
+        `prepare` is called in between: what it defines is as safe as the rest at the return.
+        """
         began = monotonic()
         try:
             found = Recovery(self._disk).read()
             self._report(found)
             mend(found, self._disk)
             broker.restore(found)
+            prepare()
             group = broker.take_group()
             assert group is not None
             group.run(self._disk, self._syncing)
+        except StartupError:
+            self._disk.close()
+            raise
         except (FutureFormat, OSError) as error:
             self._disk.close()
             why = reason(error) if isinstance(error, OSError) else str(error)

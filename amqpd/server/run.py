@@ -22,6 +22,8 @@ from amqpd.server.startup import StartupError
 # What testcontainers and many scripts wait for, as RabbitMQ's last line of its start.
 COMPLETE: Final = "Server startup complete"
 
+LOGINS_MAX: Final = 10  # users that the log names at the start
+
 
 def loop_factory(choice: str) -> Callable[[], asyncio.AbstractEventLoop]:
     """The maker of the loop that is wanted. Raises StartupError if it is not to be had."""
@@ -70,6 +72,7 @@ async def serve(settings: Settings) -> None:
 
     introduce(settings, log)
     await server.start()
+    name_logins(server, log)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, log.reopen)
@@ -87,7 +90,7 @@ async def serve(settings: Settings) -> None:
 
 
 def introduce(settings: Settings, log: Logs) -> None:
-    """Say what starts, how it runs, who may log in, and where the data is."""
+    """Say what starts, how it runs, and where the data is."""
     loop = type(asyncio.get_running_loop()).__module__.partition(".")[0]
     python = ".".join(map(str, sys.version_info[:3]))
     log.event(
@@ -95,16 +98,23 @@ def introduce(settings: Settings, log: Logs) -> None:
         f"amqpd {amqpd.__version__}",
         {"build": amqpd.build(), "loop": loop, "python": python, "pid": os.getpid()},
     )
-    for user in settings.users:
-        local = user.name in settings.limits.loopback_users
-        guest = user.name == user.password == "guest"
-        log.event(
-            "info",
-            f"login: {'guest/guest' if guest else user.name}",
-            {"from": "loopback only" if local else "anywhere"},
-        )
     if settings.in_memory:
         log.event("info", "data: in memory, gone at a stop", {})
     else:
         fields = {"data_dir": os.path.abspath(settings.data_dir), "sync": settings.syncing}
         log.event("info", "data: on disk", fields)
+
+
+def name_logins(server: Server, log: Logs) -> None:
+    """Say who may log in; not all, if they are many."""
+    users = server.broker.users
+    for name in list(users.users)[:LOGINS_MAX]:
+        local = name in server.settings.limits.loopback_users
+        guest = name == "guest" and users.authenticate("guest", "guest")
+        log.event(
+            "info",
+            f"login: {'guest/guest' if guest else name}",
+            {"from": "loopback only" if local else "anywhere"},
+        )
+    if len(users.users) > LOGINS_MAX:
+        log.event("info", f"login: {len(users.users) - LOGINS_MAX} more users", {})

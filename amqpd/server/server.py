@@ -20,8 +20,8 @@ from amqpd.core.ports import Entropy, Journal, Log, MemoryJournal
 from amqpd.server.clock import now_ms, wall_ms
 from amqpd.server.data import DataDirectory
 from amqpd.server.listener import open_sockets, printed
-from amqpd.server.settings import Listener, Settings, TlsSettings, UserSetting
-from amqpd.server.startup import StartupError
+from amqpd.server.seeding import seed
+from amqpd.server.settings import Listener, Settings, TlsSettings
 from amqpd.server.tls import server_context
 from amqpd.server.transport import ClientSocket, Turns
 from amqpd.server.watermark import Watermark
@@ -35,16 +35,6 @@ class SystemEntropy(Entropy):
     def token(self, count: int) -> bytes:
         """See Entropy."""
         return os.urandom(count)
-
-
-def _add_user(users: Users, user: UserSetting) -> None:
-    """Make a user as the settings say. Raises ValueError for a hash or pattern of no use."""
-    if user.password_hash:
-        users.add_hashed(user.name, user.password_hash, user.hash_algorithm, user.tags)
-    else:
-        users.add(user.name, user.password, user.tags)
-    for may in user.permissions:
-        users.permit(user.name, may.vhost, may.configure, may.write, may.read)
 
 
 class Server:
@@ -97,11 +87,13 @@ class Server:
         if not settings.in_memory:
             store = DataDirectory(settings, self.log)
         broker = self._make_broker(store.journal if store is not None else MemoryJournal())
+        if store is None:
+            seed(broker, settings, self.log)
         turns = Turns(broker, loop, settings.sockets, self.log)
         self._turns = turns
         if store is not None:
             self._store = store
-            store.start(broker, loop, turns.schedule)
+            store.start(broker, loop, turns.schedule, lambda: seed(broker, settings, self.log))
             turns.flusher = store.flusher
         try:
             for listener in settings.listeners:
@@ -140,19 +132,20 @@ class Server:
         self.turns.abort()
 
     def _make_broker(self, journal: Journal) -> Broker:
-        """Build the broker with its users and vhosts."""
-        settings = self.settings
+        """Build the broker, without users so far."""
         entropy = SystemEntropy()
         users = Users(entropy)
-        for user in settings.users:
-            try:
-                _add_user(users, user)
-            except ValueError as error:
-                raise StartupError(f"user '{user.name}': {error}") from None
-        broker = Broker(settings.limits, users, journal, entropy, now_ms(), self.log, wall_ms())
-        for vhost in settings.vhosts:
-            broker.add_vhost(vhost)
-        return broker
+        settings = self.settings
+        return Broker(
+            settings.limits,
+            users,
+            journal,
+            entropy,
+            now_ms(),
+            self.log,
+            wall_ms(),
+            settings.profile,
+        )
 
     async def _listen(self, listener: Listener, turns: Turns) -> None:
         """Open one listener, on all its addresses."""

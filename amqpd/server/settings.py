@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from amqpd.limits import Limits
+from amqpd.profile import V3_13, Profile, profile_of
 
 MIB: Final = 1048576
 
@@ -140,6 +141,21 @@ class Settings:
     vhosts: tuple[str, ...] = ("/",)
     users: tuple[UserSetting, ...] = (GUEST,)
     limits: Limits = field(default_factory=Limits)
+    profile: Profile = V3_13  # the RabbitMQ version that is imitated
     watermark: WatermarkSettings = field(default_factory=WatermarkSettings)
     log: LogSettings = field(default_factory=LogSettings)
     loop: str = "auto"  # uvloop, asyncio, or auto: uvloop where it is installed
+
+
+def like_rabbitmq(version: str, permissions: dict[str, bool] | None = None) -> Settings:
+    """Settings of a broker that is like this version of RabbitMQ: 3.13, 4.0 or 4.3.
+
+    `permissions` are the deprecated features that are permitted or forbidden against its habit.
+    """
+    profile = profile_of(version, permissions)
+    limits = Limits(
+        version=profile.version,
+        message_bytes_max=profile.message_bytes_max,
+        mechanisms=profile.mechanisms,
+    )
+    return Settings(limits=limits, profile=profile)

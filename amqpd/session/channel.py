@@ -17,10 +17,12 @@ from amqpd.core.message import Address, Message
 from amqpd.core.queue import LOST, NACKED, Queue
 from amqpd.core.vhost import VHost
 from amqpd.limits import ROUTE_CACHE_MAX
-from amqpd.session import inspection
+from amqpd.session import inspection, telling
 from amqpd.session.delivering import DeliveringChannel
+from amqpd.session.firehose import Tap
 from amqpd.session.link import Link
 from amqpd.session.subscription import Subscription
+from amqpd.session.timeouts import DeliveryWatch
 from amqpd.session.transaction import HeldPublish, Transaction
 from amqpd.wire import methods, properties
 from amqpd.wire.frames import FLAGS_AT
@@ -62,6 +64,7 @@ class Channel(DeliveringChannel):
         self.confirmed: i64 = 0
         self._refused: list[int] = []  # publishes above `confirmed` that were nacked
         self.transaction: Transaction | None = None
+        self.watch: Final = DeliveryWatch(self)
         self._bytes_max: Final[i64] = link.context.limits.message_bytes_max
         self._routes: dict[bytes, Route] = {}
         self._last_publish = b""
@@ -103,7 +106,11 @@ class Channel(DeliveringChannel):
             route = self._find_route(publish)
         flags = properties.flags_of(content)
         queues = route.queues
-        if flags == properties.DELIVERY_MODE and header_bytes == _BARE_HEADER:
+        if (
+            flags == properties.DELIVERY_MODE
+            and header_bytes == _BARE_HEADER
+            and not route.by_headers
+        ):
             persistent = content[_BARE_HEADER - 2] == 2
         elif flags == 0 and header_bytes == _BARE_HEADER - 1 and not route.by_headers:
             persistent = False
@@ -118,6 +125,8 @@ class Channel(DeliveringChannel):
                 content,
                 header_bytes,
             )
+            if self.vhost.is_traced and queues is not route.queues:
+                queues = self._tapped(queues)
         message = Message(
             route.address, content, header_bytes, body_bytes, frame_bytes, self.number, persistent
         )
@@ -150,6 +159,8 @@ class Channel(DeliveringChannel):
         if exchange and self.vhost.exchange(exchange).internal:
             raise errors.internal_exchange(exchange, self.vhost.name)
         queues, by_headers = self.vhost.route(exchange, [routing_key], {})
+        if self.vhost.is_traced:
+            queues = self._tapped(queues)
         encoded = methods.publish_head(exchange, routing_key) + b"\xce"
         return Route(
             Address(exchange, routing_key, encoded),
@@ -169,12 +180,24 @@ class Channel(DeliveringChannel):
                 self.vhost.refused = False
                 self._refuse()
                 return
+            if mandatory and queues[0].is_hidden:
+                self._return(message)  # an exchange keeps it; nobody has it yet
         elif mandatory:
             self._return(message)
         if self.confirming:
             self.published += 1
             if not self.is_touched:
                 self.link.context.settlement.touch(self)
+
+    def _tapped(self, queues: list[Queue]) -> list[Queue]:
+        """Return these queues and what sees to it that a publish to them is traced (`firehose`).
+
+        A hidden queue that may veto a publish stays the last.
+        """
+        tap = Tap(self.link, self.number, queues)
+        if queues and queues[-1].is_hidden:
+            return [*queues[:-1], tap, queues[-1]]
+        return [*queues, tap]
 
     def _refuse(self) -> None:
         """Tell that a full queue refused a publish (RabbitMQ: reject-publish)."""
@@ -339,8 +362,41 @@ class Channel(DeliveringChannel):
     def forget(self, tag: str) -> None:
         """See DeliveringChannel."""
         consumer = self.consumers.pop(tag)
+        telling.consumer_deleted(self.link, self.number, consumer.queue.name, tag)
         if consumer.queue.name == self.reply_queue:
             self.reply_queue = ""
+
+    def has_consumers(self) -> bool:
+        """See DeliveringChannel."""
+        return len(self.consumers) > 0
+
+    def on_late(self, entries: list[Entry], timeout_ms: int) -> None:
+        """See DeliveringChannel: close the channel, or from 4.3 on cancel the consumers.
+
+        A client that cannot be told of that, or that has used basic.get, loses its channel still.
+        """
+        cancels = self.vhost.profile.cancels_late_consumers and self.link.notifies_cancel
+        for entry in entries:
+            consumer = entry.consumer
+            assert isinstance(consumer, Subscription)
+            if not cancels or not consumer.is_active:
+                self.index = 0
+                self.link.fail_channel(self, errors.delivery_timeout(self.number, timeout_ms))
+                self.link.mark_dirty()
+                return
+        queues: list[Queue] = []
+        for entry in entries:
+            consumer = entry.consumer
+            assert isinstance(consumer, Subscription)
+            self.unacked.take(entry.tag)
+            if consumer.is_active:
+                self._withdraw(consumer)
+                consumer.tell()
+                queues.append(consumer.queue)
+        self.requeue(entries, LOST)
+        for queue in queues:
+            queue.activate()
+        self.link.mark_dirty()
 
     def subscriptions_of(self, queue: Queue) -> list[Subscription]:
         """This channel's own consumers of a queue."""
@@ -362,6 +418,7 @@ class Channel(DeliveringChannel):
 
         Whoever becomes the active consumer of a queue gets what is requeued, too, in order.
         """
+        self.watch.stop()
         queues = self.cancel_all()
         entries = self.unacked.take_all()
         if self.transaction is not None:
@@ -370,6 +427,7 @@ class Channel(DeliveringChannel):
         self.requeue(entries, LOST)
         for queue in queues:
             queue.activate()
+        telling.channel_closed(self.link, self.number)
 
     def unacked_entries(self) -> list[tuple[int, Entry]]:
         """What was delivered and is not settled, with the id of its queue; also in transactions."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from amqpd import errors
 from amqpd.core.consumer import Entry
+from amqpd.core.events import INTERNAL
 from amqpd.core.ports import NO_POSITION
 from amqpd.core.queue import Queue
 from amqpd.core.timers import Timed
@@ -18,6 +19,7 @@ from amqpd.protocol import connection as states
 from amqpd.protocol import sasl
 from amqpd.protocol.channel import ChannelConversation
 from amqpd.protocol.heartbeat import Heartbeat
+from amqpd.session import telling
 from amqpd.session.channel import Channel
 from amqpd.session.context import Context
 from amqpd.session.link import Link
@@ -163,6 +165,9 @@ class Connection(Link):
             if mechanism == "EXTERNAL":
                 name = self.peer.certificate_name
                 good = name != "" and self.context.users.get(name) is not None
+            elif mechanism == "ANONYMOUS":
+                name = self.context.limits.anonymous_user
+                good = name != "none" and self.context.users.get(name) is not None
             else:
                 read = sasl.plain if mechanism == "PLAIN" else sasl.amqplain
                 name, password = read(response)
@@ -174,6 +179,8 @@ class Connection(Link):
             self._note("error", "login refused", {"user": name, "why": "only from loopback"})
         elif not good:
             self._note("error", "login refused", {"user": name, "why": "invalid credentials"})
+        fault = "" if good else f"user '{name}' - invalid credentials"
+        telling.login(self.context.events, self.peer, name, mechanism, fault)
         if good:
             return name
         if self._client_can("authentication_failure_close"):
@@ -222,6 +229,7 @@ class Connection(Link):
         context.timers.clear(self._watch)
         if self._heartbeat is not None:
             context.timers.set(self._watch, context.timers.now_ms + self._heartbeat.tick_ms)
+        telling.connection_created(self, self.client_properties, self.mechanism, self.heartbeat_s)
         self._note("info", "connection opened", self._who())
 
     def _who(self) -> dict[str, object]:
@@ -241,6 +249,7 @@ class Connection(Link):
             raise errors.too_many_channels(len(self.channels), self.channel_max)
         channel = Channel(number, self)
         channel.hold(self._held_numbers.pop(number, NO_POSITION))
+        telling.channel_created(self, number)
         return channel
 
     def on_channel_end(self, channel: ChannelConversation) -> None:
@@ -376,6 +385,7 @@ class Connection(Link):
         for queue in queues:
             queue.activate()
         self.channels.clear()
+        self.context.events.actor = INTERNAL
         for queue in list(self.exclusive_queues.values()):
             if not queue.is_deleted:
                 self.vhost.delete_queue(queue)
@@ -383,7 +393,15 @@ class Connection(Link):
         self.stalled = []
         if self.is_open:
             self.is_open = False
+            telling.connection_closed(self, self.client_properties)
             self.context.open_connections -= 1
+
+    def forget_heads(self) -> None:
+        """Let the consumers look again whether their deliveries are traced."""
+        for channel in self.channels.values():
+            assert isinstance(channel, Channel)
+            for consumer in channel.consumers.values():
+                consumer.forget_head()
 
     def unacked_entries(self) -> list[tuple[int, Entry]]:
         """All deliveries of this connection that wait for their ack, with the id of their queue."""

@@ -3,11 +3,13 @@
 from typing import Final
 
 from amqpd.auth import Users
+from amqpd.core.events import Events
 from amqpd.core.ports import Entropy, Journal, Log
 from amqpd.core.timers import Timers
 from amqpd.core.vhost import VHost
 from amqpd.limits import Limits
 from amqpd.protocol.channel import ChannelConversation
+from amqpd.session.internal import Copy
 from amqpd.session.settlement import Settlement
 
 _NAME_ALPHABET: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -41,6 +43,8 @@ class Context:
         self.dispatcher: Final = dispatcher
         self.timers: Final = Timers()
         self.settlement: Final = Settlement()
+        self.events: Final = Events(self.timers)
+        self.copies: list[Copy] = []  # for the firehose
         self.vhosts: Final[dict[str, VHost]] = {}
         self.alarms: Final[dict[str, bool]] = {}
         self.is_alarmed = False

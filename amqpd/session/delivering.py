@@ -5,6 +5,7 @@ from typing import Final
 from librt.strings import BytesWriter
 from mypy_extensions import i64, mypyc_attr
 
+from amqpd.core.consumer import Entry
 from amqpd.core.message import Message
 from amqpd.protocol.connection import RUNNING
 from amqpd.session.link import Link
@@ -33,6 +34,14 @@ class DeliveringChannel(PromisingChannel):
 
     def forget(self, tag: str) -> None:
         """Forget a consumer whose queue is gone: its tag is free again."""
+        raise NotImplementedError
+
+    def has_consumers(self) -> bool:
+        """Say whether there may be more deliveries without being asked for."""
+        raise NotImplementedError
+
+    def on_late(self, entries: list[Entry], timeout_ms: int) -> None:
+        """Take back deliveries that have not been acknowledged in time (see `timeouts`)."""
         raise NotImplementedError
 
     def is_window_full(self) -> bool:

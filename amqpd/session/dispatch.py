@@ -63,4 +63,5 @@ class MethodDispatcher(Dispatcher):
         if handler is None:
             raise errors.unimplemented_method()
         method, arguments = methods.decode(payload)
+        channel.link.context.events.actor = channel.link.user
         handler(channel, method, arguments)

@@ -62,8 +62,8 @@ def inspect(
     has_copies = "CC" in headers or "BCC" in headers
     if has_copies or by_headers:
         keys = [address.routing_key, *_copies(headers, "CC"), *_copies(headers, "BCC")]
-        queues, _ = vhost.route(address.exchange, keys, headers)
-    if "BCC" in headers:
+        queues, _ = vhost.route(address.exchange, keys, headers, content, header_bytes)
+    if "BCC" in headers and not (queues and queues[0].is_holding):  # there it is needed later
         del headers["BCC"]
         encoded = tables.encode_table(headers)  # an empty table is still there, as in RabbitMQ
         content, header_bytes = properties.with_value(

@@ -6,9 +6,11 @@ from amqpd import errors
 from amqpd.auth import READ
 from amqpd.core.arguments import PRIORITY, QUORUM, type_of
 from amqpd.core.queue import REFUSED, Queue
-from amqpd.session import reply_to
+from amqpd.profile import GLOBAL_QOS
+from amqpd.session import reply_to, telling
 from amqpd.session.channel import Channel
 from amqpd.session.counting import counted
+from amqpd.session.firehose import trace_delivery
 from amqpd.session.on_exchange import clean
 from amqpd.session.subscription import Subscription
 from amqpd.wire import methods, tables
@@ -20,12 +22,13 @@ def on_basic_qos(channel: Channel, method: base.Frame, arguments: Table) -> None
 
     Deviation: as in RabbitMQ, `global` false sets the limit of each consumer that starts from now
     on, and true one limit that all consumers of the channel share, at once; sizes are refused.
-    A limit for each consumer removes the shared one, as in RabbitMQ.
+    A limit for each consumer removes the shared one, as in RabbitMQ. From 4.3 on `global` means
+    nothing unless the configuration permits it.
     """
     assert isinstance(method, commands.Basic.Qos)
     if method.prefetch_size:
         raise errors.not_implemented(f"prefetch_size!=0 ({method.prefetch_size})")
-    if method.global_:
+    if method.global_ and channel.vhost.profile.permits(GLOBAL_QOS):
         channel.set_window(method.prefetch_count)
     else:
         channel.prefetch = method.prefetch_count
@@ -80,7 +83,10 @@ def on_basic_consume(channel: Channel, method: base.Frame, arguments: Table) -> 
         arguments=arguments,
     )
     channel.consumers[tag] = consumer
+    if not method.no_ack:
+        channel.watch.start()
     queue.add_consumer(consumer)
+    telling.consumer_created(consumer)
     if not method.nowait:
         channel.send(b"\x00\x3c\x00\x15" + methods.encode_shortstr(tag))
     consumer.resume()
@@ -126,6 +132,9 @@ def on_basic_get(channel: Channel, method: base.Frame, arguments: Table) -> None
         entry.consumer.unacked = 1
         entry.consumer.is_active = False
         channel.unacked.add(entry)
+        channel.watch.start()
+    if channel.vhost.is_traced:
+        trace_delivery(channel.link, channel.number, queue.name, entry)
     head = entry.message.address.encoded[:-1]
     methods.write_get_ok(
         channel.out(),

@@ -5,7 +5,7 @@ from pamqp import base, commands
 from amqpd import errors
 from amqpd.auth import CONFIGURE, READ, WRITE
 from amqpd.core.exchange import Binding
-from amqpd.core.exchange_types import TYPES
+from amqpd.core.exchange_types import check_type
 from amqpd.session.channel import Channel
 from amqpd.wire import methods, tables
 from amqpd.wire.tables import Table
@@ -33,8 +33,7 @@ def on_exchange_declare(channel: Channel, method: base.Frame, arguments: Table) 
 def _declare(
     channel: Channel, method: commands.Exchange.Declare, name: str, arguments: Table
 ) -> None:
-    if method.exchange_type not in TYPES:
-        raise errors.unknown_exchange_type(method.exchange_type)
+    check_type(method.exchange_type)
     if name == "":
         raise errors.default_exchange()
     channel.require(CONFIGURE, "exchange", name)

@@ -13,6 +13,7 @@ from amqpd.core.consumer import Consumer, Entry
 from amqpd.core.queue import Queue
 from amqpd.session.counting import counted
 from amqpd.session.delivering import DeliveringChannel
+from amqpd.session.firehose import trace_delivery
 from amqpd.wire import methods
 from amqpd.wire.frames import write_content, write_recut
 from amqpd.wire.tables import Table
@@ -67,6 +68,9 @@ class Subscription(Consumer):
         if size != self._head_for:
             self._head = methods.deliver_head(channel.number, self.tag, size - 1)
             self._head_for = size
+            if channel.link.vhost.is_traced:  # then looked at each time
+                self._head_for = -1
+                trace_delivery(channel.link, channel.number, self.queue.name, entry)
         out = channel.out()
         out.write(self._head)
         write_i64_be(out, tag)
@@ -84,6 +88,10 @@ class Subscription(Consumer):
             write_recut(out, channel.number, message.content, message.header_bytes, link.frame_max)
         if not link.is_dirty:
             link.mark_dirty()
+
+    def forget_head(self) -> None:
+        """Work out anew how deliveries begin."""
+        self._head_for = -1
 
     def settled(self, entry: Entry) -> None:
         """Let one of its unacked entries leave for good, and take more for it."""
@@ -118,7 +126,7 @@ class Subscription(Consumer):
             self.tell()
 
     def tell(self) -> None:
-        """Say that the queue is gone, if the client wants to know."""
+        """Say that nothing more will come, if the client wants to know."""
         if self.channel.link.notifies_cancel:
             tag = methods.encode_shortstr(self.tag)
             self.channel.send(b"\x00\x3c\x00\x1e" + tag + b"\x01")

@@ -87,6 +87,10 @@ class Unacked:
         self._advance()
         return taken
 
+    def oldest(self) -> Entry | None:
+        """Return the delivery with the lowest tag, None if there is none."""
+        return self._entries[self._head] if self.count else None
+
     def all(self) -> list[Entry]:
         """Return all deliveries, in the order of their tags."""
         return [entry for entry in self._entries if entry is not None]

@@ -70,7 +70,7 @@ def check_file_header(name: str, data: bytes, kind: int, number: int) -> None:
     found = int.from_bytes(data[8:10], "big")
     if found > FORMAT:
         raise FutureFormat(name, found)
-    if data[:FILE_HEADER_BYTES] != file_header(kind, number):
+    if data[10:FILE_HEADER_BYTES] != file_header(kind, number)[10:]:
         raise Damage(name, 0, "the file header belongs to another file")
 
 

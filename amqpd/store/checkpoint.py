@@ -42,13 +42,13 @@ class Checkpoint:
             self._queues = [
                 queue
                 for vhost in self._vhosts.values()
-                for queue in vhost.queues.values()
+                for queue in [*vhost.queues.values(), *vhost.parts.values()]
                 if queue.durable
             ]
         looked_at = 0
         while self._queues and looked_at < ENTRIES_PER_TURN:
             queue = self._queues.pop()
-            entries = queue.backlog.in_memory()
+            entries = queue.entries_in_memory()
             looked_at += len(entries) + 1
             for entry in entries:
                 self._move(queue.id, entry)

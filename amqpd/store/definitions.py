@@ -8,6 +8,9 @@ from typing import Final
 
 from librt.strings import BytesWriter
 
+from amqpd.core.events import EVENTS
+from amqpd.core.facts import Facts
+from amqpd.core.part import Part
 from amqpd.core.vhost import PREDECLARED, VHost
 from amqpd.store import records
 from amqpd.wire import tables
@@ -15,13 +18,16 @@ from amqpd.wire.tables import Table
 
 QUEUE_DECLARED: Final = "queue.declared"
 QUEUE_DELETED: Final = "queue.deleted"
+PART_DECLARED: Final = "part.declared"
 EXCHANGE_DECLARED: Final = "exchange.declared"
 EXCHANGE_DELETED: Final = "exchange.deleted"
 BOUND: Final = "bound"
 UNBOUND: Final = "unbound"
 LAST_QUEUE_ID: Final = "last-queue-id"
+FACT: Final = "fact"
+FACT_GONE: Final = "fact.gone"
 
-_SYSTEM: Final = [name for name, _, _ in PREDECLARED]
+_SYSTEM: Final = [name for name, _, _ in PREDECLARED] + [EVENTS]
 
 
 def write(out: BytesWriter, table: Table) -> None:
@@ -40,6 +46,19 @@ def queue_declared(
         "name": tables.longstr(name),
         "auto-delete": tables.boolean(auto_delete),
         "arguments": tables.table(arguments),
+        "next-seq": tables.long(next_seq),
+    }
+
+
+def part_declared(queue_id: int, vhost: str, exchange: str, part: str, next_seq: int) -> Table:
+    """A durable exchange has a queue that no client can name."""
+    return {
+        "op": tables.longstr(PART_DECLARED),
+        "id": tables.long(queue_id),
+        "vhost": tables.longstr(vhost),
+        "exchange": tables.longstr(exchange),
+        "part": tables.longstr(part),
+        "name": tables.longstr(f"{exchange} ({part})"),  # for people
         "next-seq": tables.long(next_seq),
     }
 
@@ -94,10 +113,24 @@ def binding(
     }
 
 
-def write_snapshot(out: BytesWriter, vhosts: dict[str, VHost], last_queue_id: int) -> None:
+def fact_changed(fact: Table, gone: bool) -> Table:
+    """A user, vhost, permission, parameter or policy is as the fact says, or gone.
+
+    With a vhost or a user goes what belongs to it, queues and exchanges and all.
+    """
+    table: Table = {"op": tables.longstr(FACT_GONE if gone else FACT)}
+    table.update(fact)
+    return table
+
+
+def write_snapshot(
+    out: BytesWriter, vhosts: dict[str, VHost], last_queue_id: int, facts: Facts
+) -> None:
     """Append SNAPSHOT and a definition for everything durable; the caller appends SNAPSHOT_END."""
     records.write_record(out, records.SNAPSHOT, b"")
     write(out, {"op": tables.longstr(LAST_QUEUE_ID), "id": tables.long(last_queue_id)})
+    for fact in facts.by_key.values():
+        write(out, fact_changed(fact, False))
     for vhost in vhosts.values():
         for exchange in vhost.exchanges.values():
             if exchange.durable and exchange.name not in _SYSTEM:
@@ -125,6 +158,10 @@ def write_snapshot(out: BytesWriter, vhosts: dict[str, VHost], last_queue_id: in
                         int(queue.next_seq),
                     ),
                 )
+        for queue in vhost.parts.values():
+            if isinstance(queue, Part) and queue.durable:
+                seq = int(queue.next_seq)
+                write(out, part_declared(queue.id, vhost.name, queue.exchange, queue.part, seq))
         for bound in vhost.bindings():
             if bound.durable:
                 write(

@@ -19,10 +19,12 @@ from mypy_extensions import i64
 
 from amqpd import errors
 from amqpd.core.consumer import Entry
+from amqpd.core.facts import Facts
 from amqpd.core.message import Message
-from amqpd.core.ports import Journal, Log, Page
+from amqpd.core.ports import Log, Page
 from amqpd.core.vhost import QueueIds, VHost
 from amqpd.store import blocks, definitions, pages, records
+from amqpd.store.defining import DefinitionJournal
 from amqpd.store.pages import PageFile, StoredPage
 from amqpd.store.records import Addresses, Corrupt
 from amqpd.store.segments import Segment, cost_of
@@ -46,7 +48,7 @@ DISK_SLACK_BYTES: Final = 201326592  # journal allowed beyond twice what is live
 QUEUES_PER_RECORD: Final = 65535
 
 
-class StoreJournal(Journal):
+class StoreJournal(DefinitionJournal):
     """The journal of a data directory. `recovery` makes one that goes on from what it found."""
 
     def __init__(
@@ -66,6 +68,7 @@ class StoreJournal(Journal):
         self._log: Final = log
         self._vhosts: dict[str, VHost] = {}
         self._queue_ids = QueueIds()
+        self._facts = Facts()
         self._segment_bytes: Final = segment_bytes
         self._slack_bytes: Final = slack_bytes
         self._segments: list[Segment] = []
@@ -95,10 +98,11 @@ class StoreJournal(Journal):
 
     # -- recovery hands over ----------------------------------------------------------------------
 
-    def attach(self, vhosts: dict[str, VHost], queue_ids: QueueIds) -> None:
+    def attach(self, vhosts: dict[str, VHost], queue_ids: QueueIds, facts: Facts) -> None:
         """Learn of what snapshots are to be made."""
         self._vhosts = vhosts
         self._queue_ids = queue_ids
+        self._facts = facts
 
     def adopt_segment(self, number: int, size: int) -> Segment:
         """Take over an old segment, in growing order of numbers."""
@@ -175,6 +179,34 @@ class StoreJournal(Journal):
         records.write_range(self._out, records.EXPIRES, queue_id, entry.seq, wall_ms)
         self._appended()
 
+    def returned(self, queue_id: int, entry: Entry) -> None:
+        """See Journal. An entry of a page that is to leave for another queue is appended whole."""
+        if self.failed:
+            return
+        if entry.segment > 0 or entry.reason() == 0:
+            if entry.segment < 0:
+                self._files[-entry.segment].counts[int(entry.seq)] = int(entry.counts)
+            self._end_run()
+            self._write_returned(queue_id, entry)
+            return
+        self.begin()
+        records.write_published(self._out, entry.message, True, [queue_id], [int(entry.seq)])
+        self._leave_old_place(entry)
+        segment = self._segments[-1]
+        segment.live += 1
+        segment.live_bytes += cost_of(entry.message)
+        entry.segment = segment.number
+        self._appended()
+        if entry.expires_ms:
+            self.expires(queue_id, entry)
+        self._write_returned(queue_id, entry)
+        self.end()
+
+    def _write_returned(self, queue_id: int, entry: Entry) -> None:
+        counts: i64 = int(entry.counts)
+        records.write_range(self._out, records.RETURNED, queue_id, entry.seq, counts)
+        self._appended()
+
     def settled(self, queue_id: int, entry: Entry) -> None:
         """See Journal."""
         number = entry.segment
@@ -238,59 +270,14 @@ class StoreJournal(Journal):
             self._cuts.append(int(size))
         self._cut_at = size + BLOCK_BYTES
 
-    def _define(self, table: Table) -> int:
+    def define(self, table: Table) -> int:
+        """See DefinitionJournal."""
+        self._end_run()
         if self.is_muted:
             return 0
         self._require()
         definitions.write(self._out, table)
         return self._appended()
-
-    def queue_declared(
-        self, queue_id: int, vhost: str, name: str, auto_delete: bool, arguments: Table
-    ) -> int:
-        """See Journal."""
-        return self._define(
-            definitions.queue_declared(queue_id, vhost, name, auto_delete, arguments, 1)
-        )
-
-    def queue_deleted(self, queue_id: int) -> int:
-        """See Journal."""
-        self._end_run()
-        return self._define(definitions.queue_deleted(queue_id))
-
-    def exchange_declared(
-        self,
-        vhost: str,
-        name: str,
-        kind: str,
-        auto_delete: bool,
-        internal: bool,
-        arguments: Table,
-    ) -> int:
-        """See Journal."""
-        return self._define(
-            definitions.exchange_declared(vhost, name, kind, auto_delete, internal, arguments)
-        )
-
-    def exchange_deleted(self, vhost: str, name: str) -> int:
-        """See Journal."""
-        return self._define(definitions.exchange_deleted(vhost, name))
-
-    def bound(
-        self, vhost: str, source: str, to_queue: bool, destination: str, key: str, arguments: Table
-    ) -> int:
-        """See Journal."""
-        return self._define(
-            definitions.binding(True, vhost, source, to_queue, destination, key, arguments)
-        )
-
-    def unbound(
-        self, vhost: str, source: str, to_queue: bool, destination: str, key: str, arguments: Table
-    ) -> int:
-        """See Journal."""
-        return self._define(
-            definitions.binding(False, vhost, source, to_queue, destination, key, arguments)
-        )
 
     # -- pages ------------------------------------------------------------------------------------
 
@@ -499,7 +486,7 @@ class StoreJournal(Journal):
     def _open_segment(self, group: Group, segment: Segment) -> None:
         """Create a segment with a snapshot of everything that is not a message at its head."""
         out = BytesWriter()
-        definitions.write_snapshot(out, self._vhosts, self._queue_ids.last)
+        definitions.write_snapshot(out, self._vhosts, self._queue_ids.last, self._facts)
         records.write_range(out, records.OLDEST_SEGMENT, int(self._first), 0, 0)
         for file in self._files.values():
             if file.durable:
@@ -507,6 +494,8 @@ class StoreJournal(Journal):
                     records.write_range(out, *file.told())
                 for first, last in file.settled_ranges():
                     records.write_range(out, records.PAGE_SETTLED, file.number, first, last)
+                for seq, counts in file.counts.items():
+                    records.write_range(out, records.RETURNED, file.queue_id, seq, counts)
         records.write_record(out, records.SNAPSHOT_END, b"")
         head = blocks.file_header(blocks.SEGMENT, segment.number)
         data = head + blocks.seal(out.getvalue(), group.number)
@@ -518,6 +507,7 @@ class StoreJournal(Journal):
     def group_done(self, group: Group) -> None:
         """Learn that a group is safe: pages can be read back from disk, old segments may go."""
         self._in_flight_bytes = 0
+        self.safe_position = group.position
         for page in group.pages:
             assert isinstance(page, StoredPage)
             page.data = b""
@@ -563,6 +553,8 @@ class StoreJournal(Journal):
         self._appended()
         if entry.expires_ms:
             self.expires(queue_id, entry)
+        if entry.counts:
+            self._write_returned(queue_id, entry)
 
     # -- stop -------------------------------------------------------------------------------------
 

@@ -7,7 +7,10 @@ A page is one block (see `blocks`) whose records are:
     │   u32    │  u32  │    u32     │   u32    │    u64    │   u64    │                │
     └──────────┴───────┴────────────┴──────────┴───────────┴──────────┴────────────────┘
 
-    an entry:   seq u64, when it expires u64 (wall clock, ms, 0 = never), length u32, message
+    an entry:   seq u64, when it expires u64, length u32, message
+
+When it expires is wall clock (ms, 0 = never) in the lower 44 bits; above them is how often it came
+back to a quorum queue.
 
 and a file is a row of pages of one level of one queue (a queue without priorities has one, 0; a
 page of format 1 may have the priority of its first message there, which counts as the level of the
@@ -29,6 +32,7 @@ from amqpd.store.records import Addresses, Corrupt, decode_message, message_byte
 
 PAGE_HEADER_BYTES: Final = 32
 _ENTRY_HEADER_BYTES: Final = 20
+_EXPIRES_BITS: Final = 44
 PAGE_FILE_BYTES: Final = 33554432  # a file takes no more pages from here on
 
 NAME: Final = "page-"
@@ -58,6 +62,7 @@ class PageFile:
         self.is_damaged = False
         self.told_bytes = 0  # how long it is as the journal has it; nothing of that may be missing
         self.redelivered: dict[int, bool] = {}  # seqs that were delivered before a restart
+        self.counts: dict[int, int] = {}  # by seq: `Entry.counts` of what came back since
         self.all_redelivered = False  # it is not known which, so they all count as delivered
         self._settled = bytearray()
 
@@ -67,6 +72,8 @@ class PageFile:
 
     def settle(self, seq: i64) -> None:
         """Note that an entry of this file left for good."""
+        if self.counts:
+            self.counts.pop(int(seq), None)
         place = seq - self.first_seq
         octet = place >> 3
         missing = octet + 1 - len(self._settled)
@@ -149,7 +156,11 @@ def encode_page(queue_id: int, entries: list[Entry], wall_offset_ms: int, level:
     write_i64_be(out, entries[-1].seq)
     for entry in entries:
         write_i64_be(out, entry.seq)
-        write_i64_be(out, entry.expires_ms + wall_offset_ms if entry.expires_ms else 0)
+        expires_ms: i64 = entry.expires_ms + wall_offset_ms if entry.expires_ms else 0
+        if entry.counts:
+            acquired: i64 = entry.acquired()
+            expires_ms |= acquired << _EXPIRES_BITS
+        write_i64_be(out, expires_ms)
         write_i32_be(out, message_bytes(entry.message))
         write_message(out, entry.message, entry.redelivered)
     return out.getvalue()
@@ -203,6 +214,8 @@ def decode_page(
             raise Corrupt("a page that ends early")
         seq: i64 = read_i64_be(records, at)
         expires_wall_ms: i64 = read_i64_be(records, at + 8)
+        acquired = expires_wall_ms >> _EXPIRES_BITS
+        expires_wall_ms &= (1 << _EXPIRES_BITS) - 1
         length: int = read_i32_be(records, at + 16)
         start = at + _ENTRY_HEADER_BYTES
         at = start + length
@@ -215,6 +228,11 @@ def decode_page(
         file = page.file
         entry.redelivered = redelivered or file.all_redelivered or seq in file.redelivered
         entry.segment = -page.file.number
+        if acquired:
+            entry.count(int(acquired), 0)
+        if file.counts and seq in file.counts:
+            entry.counts = file.counts[seq]
+            entry.redelivered = True
         if expires_wall_ms:
             entry.expires_ms = max(1, expires_wall_ms - wall_offset_ms)
         entries.append(entry)

@@ -19,6 +19,7 @@
 | PAGE_FILE | page file u32, queue u64, bytes u64: so much of it is safe; since the last group |
 | PAGE_FILE_GONE | page file u32, 0, 0: nothing of it is needed any more |
 | OLDEST_SEGMENT | segment u32, 0, 0: none before it is needed any more |
+| RETURNED | queue u32, seq u64, `Entry.counts` u64: an entry of a quorum queue came back |
 | UNFINISHED | zeros: fills the room of blocks that were never written to their end |
 
 A message, in PUBLISHED and in pages:
@@ -28,7 +29,8 @@ A message, in PUBLISHED and in pages:
     │  u8   │   u16   │     u32      │ shortstr │  shortstr   │   ...   │
     └───────┴─────────┴──────────────┴──────────┴─────────────┴─────────┘
 
-Flags: 1 persistent, 2 redelivered. Content is what the publisher sent, frames and all.
+Flags: 1 persistent, 2 redelivered, 4 a dead letter that this broker made. Content is what the
+publisher sent, frames and all.
 """
 
 from typing import Final
@@ -59,12 +61,14 @@ PAGE_FILE: Final = 10
 PAGE_FILE_GONE: Final = 11
 OLDEST_SEGMENT: Final = 12
 UNFINISHED: Final = 13
+RETURNED: Final = 16
 
 RECORD_HEADER_BYTES: Final = 5
 _MESSAGE_BYTES_MIN: Final = 7 + 2 + FLAGS_AT + 2
 
 _PERSISTENT: Final = 1
 _REDELIVERED: Final = 2
+_DIED: Final = 4
 
 
 class Corrupt(Exception):
@@ -99,7 +103,8 @@ def decode_range(payload: bytes) -> tuple[int, int, int]:
 
 def write_message(out: BytesWriter, message: Message, redelivered: bool) -> None:
     """Append a message, without any length around it."""
-    out.append((1 if message.persistent else 0) | (2 if redelivered else 0))
+    flags = (1 if message.persistent else 0) | (2 if redelivered else 0)
+    out.append(flags | 4 if message.died else flags)
     channel: int = message.channel
     out.append(channel >> 8)
     out.append(channel & 255)
@@ -167,6 +172,7 @@ def decode_message(data: bytes, at: i64, end: i64, addresses: Addresses) -> tupl
         channel & 0xFFFF,
         flags & _PERSISTENT != 0,
     )
+    message.died = flags & _DIED != 0
     try:
         message.read_properties()
     except ValueError:

@@ -25,12 +25,21 @@ from typing import Final
 
 from librt.strings import read_i32_be, read_i64_be
 
-from amqpd.core.consumer import Entry
+from amqpd.core import facts
+from amqpd.core.consumer import COUNTS_MAX, Entry
 from amqpd.core.message import Message
 from amqpd.store import blocks, definitions, pages, records
 from amqpd.store.blocks import Damage, Scan
 from amqpd.store.pages import PageFile, PageHeader, StoredPage
 from amqpd.store.records import Addresses, Corrupt
+from amqpd.store.recovered import (
+    Recovered,
+    RecoveredQueue,
+    arguments_of,
+    flag_of,
+    number_of,
+    text_of,
+)
 from amqpd.store.segments import SEGMENT_NAME, segment_name
 from amqpd.store.volume import Disk
 from amqpd.wire import tables
@@ -38,72 +47,6 @@ from amqpd.wire.tables import Table
 
 QUARANTINE_NAME: Final = "quarantine-"
 _HEAD_BYTES: Final = blocks.BLOCK_HEADER_BYTES + pages.PAGE_HEADER_BYTES
-
-
-class RecoveredQueue:
-    """A durable queue, and what waits in it, by seq."""
-
-    def __init__(self, definition: Table) -> None:
-        self.definition = definition
-        self.entries: dict[int, Entry] = {}
-        self.next_seq = _number(definition, "next-seq")
-
-    def saw(self, seq: int) -> None:
-        """Note a seq that was in use."""
-        if seq >= self.next_seq:
-            self.next_seq = seq + 1
-
-
-class Recovered:
-    """Everything that the store had."""
-
-    def __init__(self) -> None:
-        self.queues: dict[int, RecoveredQueue] = {}
-        self.exchanges: dict[tuple[str, str], Table] = {}
-        self.bindings: dict[bytes, Table] = {}
-        self.last_queue_id = 0
-        self.last_file = 0  # highest number of a page file that anything names
-        self.segments: list[tuple[int, int]] = []  # (number, bytes of good data)
-        self.files: dict[int, PageFile] = {}
-        self.pages: dict[int, list[StoredPage]] = {}  # by queue id, in order
-        self.useless: list[str] = []  # files that nothing needs
-        self.torn: list[tuple[str, int]] = []  # (segment, where to cut)
-        self.holes: list[tuple[str, int, int, int]] = []  # (segment, offset, end, group) to fill
-        self.damage: list[Damage] = []
-        self.short: list[tuple[int, int, int]] = []  # (page file, queue id, bytes): damaged so
-        self.quarantine: list[tuple[str, int, int]] = []  # (file, offset, end) to set aside
-        self.last_group = 0
-        self.is_clean = True
-        self.redelivered: dict[int, list[tuple[int, int]]] = {}  # by queue id: (first, last seq)
-
-
-def _text(table: Table, key: str) -> str:
-    field = table.get(key)
-    if field is None:
-        raise Corrupt(f"a definition without {key}")
-    return tables.text(field)
-
-
-def _number(table: Table, key: str) -> int:
-    field = table.get(key)
-    number = tables.integer(field) if field is not None else None
-    if number is None:
-        raise Corrupt(f"a definition without {key}")
-    return number
-
-
-def flag_of(table: Table, key: str) -> bool:
-    """Return a boolean of a definition."""
-    field = table.get(key)
-    return field is not None and field.value is True
-
-
-def arguments_of(table: Table) -> Table:
-    """Return the arguments of a definition."""
-    field = table.get("arguments")
-    if field is None or not isinstance(field.value, dict):
-        raise Corrupt("a definition without arguments")
-    return field.value
 
 
 class Recovery:
@@ -216,6 +159,8 @@ class Recovery:
             queue = self.found.queues.get(queue_id)
             if queue is not None and seq in queue.entries:
                 queue.entries[seq].expires_ms = wall_ms  # monotonic from `restore` on
+        elif kind == records.RETURNED:
+            self._replay_returned(*records.decode_range(data[start:end]))
         elif kind == records.DEFINED:
             table, _ = tables.decode_table(data, start, end)
             self._replay_defined(table)
@@ -273,6 +218,16 @@ class Recovery:
             queue.entries[seq] = entry
             queue.saw(seq)
 
+    def _replay_returned(self, queue_id: int, seq: int, counts: int) -> None:
+        """Note how often an entry came back, where the journal has it and where a page does."""
+        queue = self.found.queues.get(queue_id)
+        if queue is not None and seq in queue.entries:
+            queue.entries[seq].counts = counts & COUNTS_MAX
+            queue.entries[seq].redelivered = True
+        for file in self._files_of.get(queue_id, []):
+            if file.first_seq <= seq <= file.last_seq and not file.is_settled(seq):
+                file.counts[seq] = counts & COUNTS_MAX
+
     def _replay_settled(self, queue_id: int, first: int, last: int) -> None:
         queue = self.found.queues.get(queue_id)
         if queue is None:
@@ -295,59 +250,94 @@ class Recovery:
         self.found.queues = {}
         self.found.exchanges = {}
         self.found.bindings = {}
+        self.found.facts.clear()
         self._told = {}
         self._ids = {}
 
     def _replay_defined(self, table: Table) -> None:
         found = self.found
-        op = _text(table, "op")
+        op = text_of(table, "op")
         if op == definitions.LAST_QUEUE_ID:
-            found.last_queue_id = max(found.last_queue_id, _number(table, "id"))
+            found.last_queue_id = max(found.last_queue_id, number_of(table, "id"))
         elif op == definitions.QUEUE_DECLARED:
             self._replay_queue_declared(table)
+        elif op == definitions.PART_DECLARED:
+            self._replay_queue(table)
         elif op == definitions.QUEUE_DELETED:
-            queue = found.queues.pop(_number(table, "id"), None)
-            if queue is not None:
-                vhost, name = _text(queue.definition, "vhost"), _text(queue.definition, "name")
+            queue = found.queues.pop(number_of(table, "id"), None)
+            if queue is not None and "part" not in queue.definition:
+                vhost, name = text_of(queue.definition, "vhost"), text_of(queue.definition, "name")
                 self._drop_bindings(vhost, True, name)
         elif op == definitions.EXCHANGE_DECLARED:
-            found.exchanges[_text(table, "vhost"), _text(table, "name")] = table
+            found.exchanges[text_of(table, "vhost"), text_of(table, "name")] = table
         elif op == definitions.EXCHANGE_DELETED:
-            vhost, name = _text(table, "vhost"), _text(table, "name")
+            vhost, name = text_of(table, "vhost"), text_of(table, "name")
             found.exchanges.pop((vhost, name), None)
             self._drop_bindings(vhost, False, name)
+            self._drop_parts(vhost, name)
         elif op == definitions.BOUND:
             found.bindings[_binding_key(table)] = table
         elif op == definitions.UNBOUND:
             found.bindings.pop(_binding_key(table), None)
+        elif op == definitions.FACT:
+            found.facts.put({name: table[name] for name in table if name != "op"})
+        elif op == definitions.FACT_GONE:
+            found.facts.drop(table)
+            if text_of(table, "kind") == facts.VHOST:
+                self._drop_vhost(text_of(table, "name"))
         else:
             raise Corrupt(f"a definition of unknown kind {op}")
 
     def _replay_queue_declared(self, table: Table) -> None:
-        queue_id = _number(table, "id")
-        self.found.last_queue_id = max(self.found.last_queue_id, queue_id)
-        queue = RecoveredQueue(table)
-        name = (_text(table, "vhost"), _text(table, "name"))
+        queue_id = number_of(table, "id")
+        name = (text_of(table, "vhost"), text_of(table, "name"))
         other = self._ids.get(name, queue_id)
         if other != queue_id and self.found.queues.pop(other, None) is not None:
             self._drop_bindings(name[0], True, name[1])  # its deletion was in a bad stretch
         self._ids[name] = queue_id
+        self._replay_queue(table)
+
+    def _replay_queue(self, table: Table) -> None:
+        """Take note of a queue, also of one that is part of an exchange."""
+        queue_id = number_of(table, "id")
+        self.found.last_queue_id = max(self.found.last_queue_id, queue_id)
+        queue = RecoveredQueue(table)
         known = self.found.queues.get(queue_id) or self._known.get(queue_id)
         if known is not None:
             queue.entries = known.entries
             queue.next_seq = max(queue.next_seq, known.next_seq)
         self.found.queues[queue_id] = queue
 
+    def _drop_parts(self, vhost: str, exchange: str) -> None:
+        """Forget what a deleted exchange kept; that they went may be in a bad stretch."""
+        for queue_id in list(self.found.queues):
+            definition = self.found.queues[queue_id].definition
+            if "part" in definition and text_of(definition, "vhost") == vhost:
+                if text_of(definition, "exchange") == exchange:
+                    del self.found.queues[queue_id]
+
+    def _drop_vhost(self, vhost: str) -> None:
+        """Forget all that a vhost had which was deleted."""
+        found = self.found
+        for queue_id in list(found.queues):
+            if text_of(found.queues[queue_id].definition, "vhost") == vhost:
+                del found.queues[queue_id]
+        for place in [place for place in found.exchanges if place[0] == vhost]:
+            del found.exchanges[place]
+        for key in list(found.bindings):
+            if text_of(found.bindings[key], "vhost") == vhost:
+                del found.bindings[key]
+
     def _drop_bindings(self, vhost: str, is_queue: bool, name: str) -> None:
         """Forget the bindings of a queue, or from and to an exchange, that was deleted."""
         doomed: list[bytes] = []
         for key, table in self.found.bindings.items():
-            if _text(table, "vhost") != vhost:
+            if text_of(table, "vhost") != vhost:
                 continue
             leads_here = (
-                flag_of(table, "to-queue") == is_queue and _text(table, "destination") == name
+                flag_of(table, "to-queue") == is_queue and text_of(table, "destination") == name
             )
-            if leads_here or (not is_queue and _text(table, "source") == name):
+            if leads_here or (not is_queue and text_of(table, "source") == name):
                 doomed.append(key)
         for key in doomed:
             del self.found.bindings[key]

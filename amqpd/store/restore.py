@@ -4,13 +4,16 @@ from typing import Final
 
 from amqpd.core.consumer import Entry
 from amqpd.core.exchange import Binding
+from amqpd.core.facts import Facts
 from amqpd.core.ports import Page
 from amqpd.core.queue import Queue
+from amqpd.core.quorum_queue import QuorumQueue
 from amqpd.core.vhost import QueueIds, VHost
 from amqpd.store import blocks
 from amqpd.store.journal import StoreJournal
 from amqpd.store.pages import StoredPage
-from amqpd.store.recovery import QUARANTINE_NAME, Recovered, RecoveredQueue, arguments_of, flag_of
+from amqpd.store.recovered import Recovered, RecoveredQueue, arguments_of, flag_of
+from amqpd.store.recovery import QUARANTINE_NAME
 from amqpd.store.segments import segment_name
 from amqpd.store.volume import CREATE, DELETE, SYNC, SYNC_DIRECTORY, TRUNCATE, WRITE, Disk, Group
 from amqpd.wire import tables
@@ -21,12 +24,19 @@ class Restorer:
     """Puts recovered definitions and messages into vhosts; the journal is muted meanwhile."""
 
     def __init__(
-        self, found: Recovered, journal: StoreJournal, vhosts: dict[str, VHost], ids: QueueIds
+        self,
+        found: Recovered,
+        journal: StoreJournal,
+        vhosts: dict[str, VHost],
+        ids: QueueIds,
+        facts: Facts,
     ) -> None:
         self._found: Final = found
+        self._facts: Final = facts
         self._journal: Final = journal
         self._vhosts: Final = vhosts
         self._ids: Final = ids
+        self._queues: dict[int, Queue] = {}
 
     def vhost_names(self) -> list[str]:
         """The vhosts that recovered things belong to, which must exist before `restore`."""
@@ -53,7 +63,7 @@ class Restorer:
         for table in found.bindings.values():
             self._restore_binding(table)
         following = found.segments[-1][0] + 1 if found.segments else 1
-        journal.attach(self._vhosts, self._ids)
+        journal.attach(self._vhosts, self._ids, self._facts)
         journal.begin_writing(found.last_group, following)
         for queue_id, queue in found.queues.items():
             self._fill(queue_id, queue)
@@ -73,29 +83,43 @@ class Restorer:
         table = recovered.definition
         vhost = self._vhosts[tables.text(table["vhost"])]
         name = tables.text(table["name"])
-        vhost.declare_queue(
-            name,
-            durable=True,
-            owner=0,
-            auto_delete=flag_of(table, "auto-delete"),
-            arguments=arguments_of(table),
-            queue_id=queue_id,
-        )
-        queue = vhost.queues[name]
+        if "part" in table:
+            exchange = vhost.exchanges.get(tables.text(table["exchange"]))
+            part = None
+            if exchange is not None:
+                part = exchange.restored_part(tables.text(table["part"]), queue_id)
+            if part is None:
+                return
+            queue = part
+        else:
+            vhost.declare_queue(
+                name,
+                durable=True,
+                owner=0,
+                auto_delete=flag_of(table, "auto-delete"),
+                arguments=arguments_of(table),
+                queue_id=queue_id,
+            )
+            queue = vhost.queues[name]
+        self._queues[queue_id] = queue
         queue.next_seq = recovered.next_seq
         for entry in recovered.entries.values():
             self._journal.keep(entry)
 
     def _fill(self, queue_id: int, recovered: RecoveredQueue) -> None:
         """Put what waits into a queue, level by level, in order."""
-        table = recovered.definition
-        vhost = self._vhosts[tables.text(table["vhost"])]
-        queue = vhost.queues[tables.text(table["name"])]
+        queue = self._queues.get(queue_id)
+        if queue is None:
+            self._journal.queue_gone(queue_id)
+            return
         backlog = queue.backlog
         entries: dict[int, list[Entry]] = {}
         for entry in sorted(recovered.entries.values(), key=_seq_of):
             if entry.expires_ms:
                 entry.expires_ms = max(1, entry.expires_ms - self._journal.wall_offset_ms)
+            if entry.reason() and isinstance(queue, QuorumQueue):
+                queue.adopt_unplaced(entry)
+                continue
             entries.setdefault(backlog.level_of(entry.message), []).append(entry)
         stored: dict[int, list[StoredPage]] = {}
         for page in self._found.pages.get(queue_id, []):

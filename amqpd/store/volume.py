@@ -11,7 +11,7 @@ from mypy_extensions import mypyc_attr
 
 from amqpd.core.ports import Page
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 @mypyc_attr(allow_interpreted_subclasses=True)

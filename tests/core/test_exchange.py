@@ -46,7 +46,7 @@ def test_an_exchange_knows_its_alternate() -> None:
 def test_a_type_decides_how_bindings_match() -> None:
     exchange = make()
     binding = Binding(exchange, "k", {}, queue=make_queue())
-    exchange.check("k", {})  # most types take any binding
+    exchange.check(binding)  # most types take any binding
     with pytest.raises(NotImplementedError):
         exchange.add(binding)
     with pytest.raises(NotImplementedError):

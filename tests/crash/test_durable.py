@@ -453,6 +453,73 @@ def a_deleted_exchange_takes_its_bindings_with_it(peer: Any) -> Iterator[None]:
     assert channel.bodies(queue) == []
 
 
+# -- what RabbitMQ has as plugins ------------------------------------------------------------------
+
+
+@scenario
+def hashed_keys_go_the_same_way(peer: Any) -> Iterator[None]:
+    if peer.oracle.is_rabbitmq:
+        yield
+        return
+    channel, exchange = opened(peer), peer.name("x")
+    arguments = {"hash-header": "h"}
+    channel.declare_exchange(exchange, "x-consistent-hash", durable=True, arguments=arguments)
+    queues = [peer.name("q") for _ in range(4)]
+    for weight, queue in enumerate(queues, 1):
+        channel.declare(queue, durable=True)
+        channel.bind(queue, exchange, str(weight))
+    ways = _ways(channel, exchange, queues)
+    assert all(ways)
+    yield
+    assert _ways(opened(peer), exchange, queues) == ways
+
+
+def _ways(channel: Any, exchange: str, queues: list[str]) -> list[list[bytes]]:
+    for n in range(60):
+        persistent(channel, "", b"%d" % n, exchange=exchange, headers={"h": str(n)})
+    return [channel.bodies(queue) for queue in queues]
+
+
+@scenario
+def delayed_messages_wait_on(peer: Any) -> Iterator[None]:
+    if peer.oracle.is_rabbitmq:
+        yield
+        return
+    channel, exchange, queue = opened(peer), peer.name("x"), peer.name("q")
+    arguments = {"x-delayed-type": "fanout"}
+    channel.declare_exchange(exchange, "x-delayed-message", durable=True, arguments=arguments)
+    channel.declare(queue, durable=True)
+    channel.bind(queue, exchange)
+    for delay_ms in (3_600_000, 1, 1_500):
+        body, headers = b"%d" % delay_ms, {"x-delay": delay_ms}
+        persistent(channel, "k", body, exchange=exchange, headers=headers)
+    yield
+    channel = opened(peer)
+    channel.consume(queue, no_ack=True)
+    assert [message.body for message in channel.deliveries(2)] == [b"1", b"1500"]
+    channel.expect_nothing(queue)
+
+
+@scenario
+def what_an_exchange_remembers_is_remembered(peer: Any) -> Iterator[None]:
+    if peer.oracle.is_rabbitmq:  # it forgets
+        yield
+        return
+    channel, exchange, queue = opened(peer), peer.name("x"), peer.name("q")
+    arguments = {"x-recent-history-length": 3}
+    channel.declare_exchange(exchange, "x-recent-history", durable=True, arguments=arguments)
+    other = opened(peer)
+    other.publish(exchange, "k", b"transient")
+    other.sync()
+    persistent(channel, "k", *[b"%d" % n for n in range(10)], exchange=exchange)
+    yield
+    channel = opened(peer)
+    persistent(channel, "k", b"10", exchange=exchange)
+    channel.declare(queue, durable=True)
+    channel.bind(queue, exchange)
+    assert channel.bodies(queue) == [b"8", b"9", b"10"]
+
+
 # -- the restart ----------------------------------------------------------------------------------
 
 

@@ -4,12 +4,14 @@ from pathlib import Path
 
 from librt.strings import BytesWriter
 
+from amqpd.core.facts import Facts
 from amqpd.core.ports import Log
 from amqpd.core.vhost import QueueIds, VHost
 from amqpd.store import blocks, definitions, pages, records
 from amqpd.store.disk import PosixDisk
 from amqpd.store.journal import StoreJournal
-from amqpd.store.recovery import Recovered, Recovery, _settle
+from amqpd.store.recovered import Recovered
+from amqpd.store.recovery import Recovery, _settle
 from amqpd.store.restore import Restorer
 from amqpd.store.segments import segment_name
 
@@ -33,7 +35,7 @@ def restored(disk: PosixDisk, found: Recovered) -> StoreJournal:
     """A journal that goes on from there."""
     journal = StoreJournal(disk, Log())
     ids = QueueIds()
-    Restorer(found, journal, {"/": VHost("/", journal, ids)}, ids).restore()
+    Restorer(found, journal, {"/": VHost("/", journal, ids)}, ids, Facts()).restore()
     return journal
 
 

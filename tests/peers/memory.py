@@ -12,6 +12,8 @@ from amqpd.auth import Users
 from amqpd.broker import Broker
 from amqpd.core.ports import Entropy, Log, MemoryJournal
 from amqpd.limits import Limits
+from amqpd.profile import V3_13, Profile
+from amqpd.server.settings import like_rabbitmq
 from amqpd.session.connection import Connection as BrokerConnection
 from amqpd.session.peer import Peer as Facts
 from tests.peers.accounts import ACCOUNTS, VHOSTS
@@ -100,8 +102,13 @@ class MemoryPeer(Peer):
     distance = "memory"
     oracle = Oracle(is_rabbitmq=False, version=(3, 13))
 
-    def __init__(self, limits: Limits | None = None, seed: int = 0) -> None:
+    def __init__(
+        self, limits: Limits | None = None, seed: int = 0, profile: Profile | None = None
+    ) -> None:
         super().__init__()
+        profile = profile or V3_13
+        major, minor = profile.name.split(".")
+        self.oracle = Oracle(is_rabbitmq=False, version=(int(major), int(minor)))
         self.now_ms = START_MS
         self.log = RecordingLog()
         entropy = SeededEntropy(seed)
@@ -110,8 +117,10 @@ class MemoryPeer(Peer):
             users.add(entry.name, entry.password, entry.tags)
             for vhost, (configure, write, read) in entry.permissions.items():
                 users.permit(entry.name, vhost, configure, write, read)
-        limits = limits or Limits()
-        self.broker = Broker(limits, users, MemoryJournal(), entropy, self.now_ms, self.log)
+        limits = limits or like_rabbitmq(profile.name).limits
+        self.broker = Broker(
+            limits, users, MemoryJournal(), entropy, self.now_ms, self.log, profile=profile
+        )
         for vhost in VHOSTS:
             if vhost not in self.broker.vhosts:
                 self.broker.add_vhost(vhost)

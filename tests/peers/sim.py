@@ -8,6 +8,7 @@ holds between two connections unless a reply was waited for.
 import random
 
 from amqpd.limits import Limits
+from amqpd.profile import Profile
 from amqpd.session.connection import Connection as BrokerConnection
 from tests.peers.memory import MemoryLink, MemoryPeer
 
@@ -27,8 +28,10 @@ class SimPeer(MemoryPeer):
 
     links: dict[BrokerConnection, SimLink]  # type: ignore[assignment]
 
-    def __init__(self, seed: int, limits: Limits | None = None) -> None:
-        super().__init__(limits, seed)
+    def __init__(
+        self, seed: int, limits: Limits | None = None, profile: Profile | None = None
+    ) -> None:
+        super().__init__(limits, seed, profile)
         self._random = random.Random(seed)
 
     def _new_link(self, connection: BrokerConnection) -> SimLink:

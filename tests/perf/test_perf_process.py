@@ -11,6 +11,7 @@ import pytest
 
 from amqpd.perf.command import main
 from amqpd.perf.connection import BrokerError
+from amqpd.perf.hash import KINDS, hash_text, measure_hash
 from amqpd.perf.idle import Idle, measure_idle
 from amqpd.perf.machine import (
     allow_open_files,
@@ -86,6 +87,14 @@ def test_routing_is_measured_among_three_sizes(capsys: pytest.CaptureFixture[str
     assert "300 bindings" in topic_text(measured)
     assert main(["topic", "--bindings", "100"]) == 0
     assert "100 bindings" in capsys.readouterr().out
+
+
+def test_hashing_is_measured() -> None:
+    measured = measure_hash(10)
+    assert [each.kind for each in measured] == list(KINDS)
+    assert all(each.route_us > 0 and each.busiest >= 1 for each in measured)
+    assert "x-consistent-hash" in hash_text(measured)
+    assert main(["hash", "--queues", "5"]) == 0
 
 
 def test_the_same_tree_is_built_every_time() -> None:

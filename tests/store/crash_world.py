@@ -12,6 +12,7 @@ from typing import Any
 from pamqp import commands
 
 from amqpd.broker import Broker
+from amqpd.core.events import EVENTS
 from amqpd.core.exchange import Binding
 from amqpd.core.vhost import PREDECLARED
 from amqpd.store import pages
@@ -25,6 +26,7 @@ from tests.peers import codec
 from tests.peers.memory import RecordingLog
 from tests.store import oracle
 from tests.store.client import NOW_MS, Client, make_broker
+from tests.store.crash_definitions import Definer
 from tests.store.oracle import Committed, Copy, Found, Oracle, Posted, Thing
 from tests.store.sim_disk import Crashed, SimDisk
 
@@ -47,6 +49,7 @@ class Swarm:
         self.steps = rng.choice((10, 30, 60)) if self.is_long else rng.choice((15, 60, 120))
         self.queues = 1 if self.is_long else rng.choice((1, 2, 4))
         self.highest = rng.choice((0, 0, 2))  # priority of queues
+        self.quorum = rng.choice((0.0, 0.0, 0.5, 1.0))  # how many of the durable queues are
         self.segment_bytes = rng.choice((20_000, 100_000, 500_000))
         self.slack_bytes = rng.choice((0, 50_000, 1_000_000))
         self.waiting_bytes_max = rng.choice((100_000, 3_000_000))
@@ -54,6 +57,8 @@ class Swarm:
         self.lateness = rng.choice((0.1, 0.4, 0.8))
         self.weights = {name: rng.choice((0, 1, 1, 3)) for name in STEPS}
         self.weights["publish"] = rng.choice((2, 4, 8))
+        if rng.random() < 0.25:
+            self.weights["define"] = 12
         if self.is_long:
             self.weights["publish"] = 8
             self.weights["delete_queue"] = min(self.weights["delete_queue"], 1) * 0.2
@@ -82,6 +87,7 @@ class World:
         self.moved = 0
         self.accepting: Callable[[], None] = nothing
         self.counts: dict[str, int] = {}
+        self.definer = Definer(self.rng)
 
     # -- lives -------------------------------------------------------------------------------------
 
@@ -126,6 +132,7 @@ class World:
         self.accepting = nothing
         found = {queue.name: queue.backlog.count for queue in self._vhost().queues.values()}
         assert found == self.counts, "a second recovery finds something else"
+        self.definer.begin(self.broker)
         self.client = client = Client(self.broker)
         client.on_delivery = self._delivered
         client.on_confirm = self._confirmed
@@ -194,6 +201,7 @@ class World:
             copy.settle = oracle.SAFE
         self.flight = None
         self.broker.group_done(group, NOW_MS)
+        self.definer.landed(group.position)
         if self.client.connection.id in self.broker.connections:
             self.client.hear()
 
@@ -225,8 +233,11 @@ class World:
         if name in self.queues:
             return
         queue = Thing(self._next(), name, self.rng.random() < 0.85)
-        queue.highest = self.swarm.highest
-        priorities = {"x-max-priority": queue.highest} if queue.highest else {}
+        queue.is_quorum = queue.durable and self.rng.random() < self.swarm.quorum
+        queue.highest = 0 if queue.is_quorum else self.swarm.highest
+        more: dict[str, Any] = {"x-max-priority": queue.highest} if queue.highest else {}
+        if queue.is_quorum:
+            more = {"x-queue-type": "quorum", "x-delivery-limit": 10_000}
         self.oracle.queues[queue.number] = self.queues[name] = queue
         self.client.say(
             TOPOLOGY,
@@ -234,7 +245,7 @@ class World:
             _moves(queue, oracle.ASKED, oracle.THERE),
             queue=name,
             durable=queue.durable,
-            arguments={NUMBER: queue.number, **priorities},
+            arguments={NUMBER: queue.number, **more},
         )
 
     def delete_queue(self) -> None:
@@ -388,7 +399,7 @@ class World:
         else:
             raise AssertionError(f"{body[:10]!r} comes from {queue.name}")
         assert copy.settle == "", f"{body[:10]!r} was settled"
-        assert head == copy.posted.head
+        assert head == copy.posted.head or (queue.is_quorum and oracle.COUNT in head)
         assert method.redelivered or not copy.was_delivered, f"{body[:10]!r} is a redelivery"
         copy.was_delivered = True
         return copy
@@ -516,6 +527,10 @@ class World:
         for copy in posted.copies:
             copy.queue.copies.remove(copy)
 
+    def define(self) -> None:
+        """Change users, vhosts, permissions, parameters or policies."""
+        self.definer.change(self.broker)
+
     # -- after a life ------------------------------------------------------------------------------
 
     def _check(self, ending: str) -> None:
@@ -524,8 +539,9 @@ class World:
         broker = self._recover(disk)
         assert not self.found.damage, [str(damage) for damage in self.found.damage]
         assert ending != CLEAN or self.found.is_clean
+        self.definer.compare(broker)
         queues = {_number_of(q): q.name for q in broker.vhosts["/"].queues.values()}
-        system = {name for name, _, _ in PREDECLARED} | {""}
+        system = {name for name, _, _ in PREDECLARED} | {"", EVENTS}
         exchanges = {
             _number_of(x): x.name
             for x in broker.vhosts["/"].exchanges.values()
@@ -616,4 +632,5 @@ STEPS: dict[str, Callable[[World], None]] = {
     "delete_exchange": World.delete_exchange,
     "bind": World.bind,
     "unbind": World.unbind,
+    "define": World.define,
 }

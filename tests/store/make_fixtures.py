@@ -11,6 +11,7 @@ from pathlib import Path
 from pamqp import commands
 
 from amqpd.store.volume import FORMAT
+from tests.store.client import NOW_MS
 from tests.store.sim_disk import SimDisk
 from tests.store.things import Store
 
@@ -58,10 +59,31 @@ def fill(clean: bool) -> SimDisk:
     for _ in range(12):
         store.get("long")
     say(1, commands.Queue.Delete, nothing, queue="gone")
+    define(store)
     store.flush()
     if clean:
         store.stop()
     return store.disk
+
+
+def define(store: Store) -> None:
+    """Make a fact of every kind, and some that go again."""
+    directory = store.broker.directory(NOW_MS)
+    directory.seeded()
+    for vhost in ("kept", "dropped"):
+        directory.set_vhost(vhost, {"description": "d", "tags": ["a"], "default_queue_type": "x"})
+        directory.set_vhost_limits(vhost, {"max-queues": 7})
+        directory.set_policy(vhost, "p", "^q", {"max-length": 3}, priority=2, apply_to="queues")
+        directory.set_policy(vhost, "o", ".*", {"expires": 30}, operator=True)
+        directory.set_parameter(vhost, "federation-upstream", "f", {"uri": "amqp://x"})
+        for user in ("alice", "bob"):
+            directory.add_user(user, "secret", ("monitoring", "other"))
+            directory.set_permissions(user, vhost, "c", "w", "r")
+            directory.set_topic_permissions(user, vhost, "x", "tw", "tr")
+    directory.set_user_limits("alice", {"max-channels": 5})
+    directory.set_global_parameter("cluster_name", "n")
+    directory.delete_vhost("dropped")
+    directory.delete_user("bob")
 
 
 def pack(disk: SimDisk) -> bytes:

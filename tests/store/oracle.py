@@ -15,6 +15,9 @@ GONE = "gone"
 SAFE = "safe"
 
 
+COUNT = b"x-delivery-count"
+
+
 class Thing:
     """A queue, exchange or binding; `number` tells it from others that had the same name."""
 
@@ -28,6 +31,7 @@ class Thing:
         self.ends = ends  # of a binding: exchange and queue; its name is its key
         self.kind = ""
         self.highest = 0  # priority of a queue
+        self.is_quorum = False  # it keeps transient messages too, and counts deliveries
         self.copies: list[Copy] = []
 
     def is_certain(self) -> bool:
@@ -82,14 +86,19 @@ class Copy:
         """Where it is in its queue: the lowest leaves first."""
         return -min(self.posted.priority, self.queue.highest), self.order
 
+    @property
+    def is_kept(self) -> bool:
+        """Say whether its queue stores it."""
+        return self.posted.persistent or self.queue.is_quorum
+
     def must_be_there(self) -> bool:
         """Say whether a crash may not take it."""
-        durable = self.posted.persistent and self.queue.is_certain()
+        durable = self.is_kept and self.queue.is_certain()
         return durable and self.is_certain and not self.settle
 
     def may_be_there(self) -> bool:
         """Say whether it may come back after a crash."""
-        return self.posted.persistent and self.queue.is_possible() and self.settle != SAFE
+        return self.is_kept and self.queue.is_possible() and self.settle != SAFE
 
 
 class Committed:
@@ -155,8 +164,9 @@ class Oracle:
             assert copy is not None, f"{what} was not published there"
             posted = copy.posted
             assert (message.exchange, message.key) == (posted.exchange, posted.key), what
-            assert message.head == posted.head, f"{what}: other properties"
-            assert posted.persistent, f"{what} is transient"
+            counted = queue.is_quorum and COUNT in message.head
+            assert counted or message.head == posted.head, f"{what}: other properties"
+            assert copy.is_kept, f"{what} is transient"
             assert copy.settle != SAFE, f"{what} was settled"
             assert copy.may_be_there(), f"{what} came back"
             assert message.redelivered or not copy.was_delivered, f"{what} was delivered before"
@@ -180,7 +190,7 @@ class Oracle:
                 copy in back
                 for posted in commit.posted
                 for copy in posted.copies
-                if posted.persistent and copy.queue.is_certain() and not copy.settle
+                if copy.is_kept and copy.queue.is_certain() and not copy.settle
             ]
             done += [copy not in back for copy in commit.acked if copy.queue.is_certain()]
             assert len(set(done)) <= 1, f"half a transaction: {done}"

@@ -100,11 +100,20 @@ class Station:
 
     def publish(self, *queues: str, body: bytes = b"1", **properties: Any) -> None:
         """Publish a persistent message to these queues."""
-        raw = codec.encode_properties({"delivery_mode": 2, **properties})
+        self._publish(queues, body, True, {"delivery_mode": 2, **properties})
+
+    def publish_transient(self, *queues: str, body: bytes = b"1") -> None:
+        """Publish a transient message to these queues."""
+        self._publish(queues, body, False, {})
+
+    def _publish(
+        self, queues: tuple[str, ...], body: bytes, persistent: bool, properties: dict[str, Any]
+    ) -> None:
+        raw = codec.encode_properties(properties)
         content = codec.content_frames(1, raw, body, 1 << 20)
         header_bytes = len(codec.content_frames(1, raw, b"", 1 << 20))
         address = make_address("x", "k")
-        message = Message(address, content, header_bytes, len(body), len(body) + 8, 1, True)
+        message = Message(address, content, header_bytes, len(body), len(body) + 8, 1, persistent)
         message.read_properties()
         self.vhost.publish([self.queue(name) for name in queues], message)
 

@@ -6,7 +6,8 @@ from amqpd.broker import Broker
 from amqpd.core.consumer import Entry
 from amqpd.core.message import Address, Message
 from amqpd.store.journal import StoreJournal
-from amqpd.store.recovery import Recovered, Recovery
+from amqpd.store.recovered import Recovered
+from amqpd.store.recovery import Recovery
 from amqpd.store.restore import mend
 from amqpd.wire.frames import largest_frame
 from tests.peers import codec
