@@ -319,9 +319,10 @@ def test_colours_do_not_move_the_columns() -> None:
 
 def test_json_has_every_answer() -> None:
     matrix = Matrix("url", "B 1", [Column("c", "2", [Answer("one", PASS, "", 3)])])
-    answer = {"scenario": "one", "result": "pass", "reason": "", "ms": 3}
+    answer = {"scenario": "one", "result": "pass", "reason": "", "ms": 3, "dialogue": []}
     fake = {"client": "c", "version": "2", "answers": [answer]}
-    broker = {"url": "url", "broker": "B 1", "error": "", "clients": [fake]}
+    broker = {"url": "url", "broker": "B 1", "name": "B 1", "error": "", "clients": [fake]}
+    broker["rules"] = []
     assert report.as_json([matrix], date="today") == {"date": "today", "brokers": [broker]}
 
 
