@@ -4,6 +4,8 @@
     language = "Python"
     start = ["{python}", "-m", "interop.clients.pika"]
     start_limit_s = 30                      # until its first line; more for slow runtimes
+    groups = ["tasks"]                      # asked only these groups of scenarios; without it, all
+                                            # but the tasks, which need a framework
 
     [python]                                # a Python client: pip, into .interop/python
     imports = ["pika"]                      # if these import here, nothing is installed
@@ -35,6 +37,7 @@ CLIENTS: Final = Path(__file__).parent / "clients"
 ROOT: Final = Path(__file__).parent.parent
 CACHE: Final = ROOT / ".interop"
 START_LIMIT_S: Final = 30.0
+FRAMEWORKS: Final = "tasks"  # scenarios that only task frameworks can play
 
 
 class BadManifest(Exception):
@@ -50,6 +53,7 @@ class Client:
     folder: Path
     start: tuple[str, ...]
     start_limit_s: float = START_LIMIT_S
+    groups: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
@@ -58,6 +62,10 @@ class Client:
     debian: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     cache: Path = CACHE
+
+    def plays(self, group: str) -> bool:
+        """Whether scenarios of this group are asked of it."""
+        return group in self.groups if self.groups else group != FRAMEWORKS
 
     def python(self) -> str:
         """The interpreter: this one if all of `imports` import here, else the cache's."""
@@ -126,6 +134,7 @@ def load(folder: Path, cache: Path = CACHE) -> Client:
         folder=folder,
         start=_words(path, fields, "start"),
         start_limit_s=float(start_limit_s),
+        groups=_words(path, fields, "groups") if "groups" in fields else (),
         imports=_words(path, python, "imports") if python else (),
         packages=_words(path, python, "packages") if python else (),
         needs=_words(path, command, "needs") if "needs" in command else (),

@@ -1,7 +1,8 @@
 """Where delayed messages wait: a queue for those that are due in a stretch of time.
 
 A bucket of level n covers 2**n ms, from a multiple of that on (wall clock); its messages are in the
-order in which they came, and page out as those of any queue. The *near* bucket covers all that is
+order in which they came, and page out as those of any queue; `first_ms` is when the first of them
+is due, at the earliest. The *near* bucket covers all that is
 not in another one; its messages are in memory, in the heap of their `DelayLine`.
 """
 
@@ -14,6 +15,7 @@ from amqpd.core.consumer import Entry
 from amqpd.core.exchange import Exchange, Home
 from amqpd.core.message import Message
 from amqpd.core.part import Part
+from amqpd.core.ports import NO_POSITION
 
 NEAR: Final = -1  # the level of the near bucket
 PAGE_BYTES: Final = 262144  # small pages: there may be a hundred buckets
@@ -50,7 +52,9 @@ class DelayBucket(Part):
         self._filer: Final = filer
         self.level: Final = level
         self.index: Final = index
-        self.start_ms: Final = index << level if level != NEAR else 0  # wall clock
+        # wall clock; until something is in it: when it ends
+        self.first_ms: int = (index + 1 << level) if level != NEAR else 0
+        self.refiled_position = NO_POSITION  # of the latest message that came from another bucket
         self.in_heap: dict[int, Entry] = {}
 
     def _make_backlog(self) -> Backlog:

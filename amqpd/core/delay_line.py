@@ -10,17 +10,18 @@
 The heap is small, so that any number of messages costs little memory: buckets (`delay_bucket`) are
 durable queues that page out. As long as there are few messages there are no buckets, and the limit
 is never reached. When the heap is too long, what is due last in it goes to buckets, and the limit
-down to it. The level of the bucket for a message is that of the highest digit (of five bits) in
-which its time differs from the limit, as in a hierarchical timing wheel: up to 31 buckets on each
-of eight levels. A bucket is opened some time ahead, earlier the more is in it: if that is little,
-its messages go to the heap and stay entries of the bucket; if not, they are published again to
-finer buckets. A bucket of one millisecond is loaded piece by piece.
+down to it. The longer a message has to wait, the wider its bucket: a sixteenth to an eighth of that
+time, so that there are at most seventeen buckets of each width (a power of two), whatever comes. A
+bucket is opened some time ahead, earlier the more is in it: if that is little, its messages go to
+the heap and stay entries of the bucket; if not, they are published again to finer buckets, a 32nd
+as wide at most. A bucket of one millisecond is loaded piece by piece.
 
-Rule 1: what is in a bucket that is not being opened is due at or after `_limit_ms`, or the bucket
-covers its limit; nothing in it is due before its `start_ms`. Rule 2: every move is one step of the
-journal: a message is never lost and never doubled by a crash. Rule 3: times are wall clock wherever
-they outlive the process (buckets, records) and monotonic in the heap and for deadlines.
-Rule 4: each call does a bounded amount of work, and sets a deadline for the rest.
+Rule 1: what is in a bucket that is not being opened is due at or after `_limit_ms`. Rule 2: every
+move is one step of the journal, and what has been filed anew moves on only when that step is safe
+(of two steps that are not, the second may outlive a power loss alone): a message is never lost and
+never doubled by a crash. Rule 3: times are wall clock wherever they outlive the process (buckets,
+records) and monotonic in the heap and for deadlines. Rule 4: each call does a bounded amount of
+work, and sets a deadline for the rest.
 
 Deviation: where the plugin looks at an alternate exchange when a delayed message comes, and again
 when it is due, it is looked at here when it is due. Transient messages do not survive a restart.
@@ -48,7 +49,10 @@ PER_STEP: Final = 256  # messages that one call moves
 STEP_BYTES_MAX: Final = 1048576  # of bodies that one call moves
 LEAD_MS: Final = 2000  # a bucket is opened so long ahead of its time
 LEAD_PER_MS: Final = 40  # messages more make it a millisecond longer
-DIGIT_BITS: Final = 5
+WIDTH_BITS: Final = 3  # a bucket is at most the time that is left, divided by 2 to this power
+FINER_BITS: Final = 5  # what is filed anew goes to buckets narrower by at least this
+LEVEL_MAX: Final = 40
+SAFE_MS: Final = 5  # between looks at whether a step of the journal is safe
 RETRY_MS: Final = 1000  # the store has failed: nothing moves any more
 
 _FAR_MS: Final = 1 << 62
@@ -117,16 +121,17 @@ class DelayLine(Filer):
     def bucket_now(self, message: Message) -> DelayBucket:
         """Return the bucket for a message that comes now."""
         self._due_ms = self._timers.now_ms + delay_of(headers_of(message))
-        return self._bucket_for(self._due_ms)
+        return self._bucket_for(self._due_ms, LEVEL_MAX)
 
-    def _bucket_for(self, due_ms: i64) -> DelayBucket:
+    def _bucket_for(self, due_ms: i64, level_max: int) -> DelayBucket:
+        """Return the bucket for what is due then (monotonic ms), of such a level at most."""
         wall_ms = int(due_ms) + self._timers.wall_offset_ms
         if wall_ms < self._limit_ms:
             if self._near is None:
                 self._near = DelayBucket(self._home, self._exchange, self, NEAR, 0)
             return self._near
-        difference = max(wall_ms ^ self._limit_ms, 1)
-        level = (difference.bit_length() - 1) // DIGIT_BITS * DIGIT_BITS
+        left_ms = max(int(due_ms) - self._timers.now_ms, 1)
+        level = max(min(left_ms.bit_length() - 1 - WIDTH_BITS, level_max), 0)
         place = (level, wall_ms >> level)
         bucket = self._places.get(place)
         if bucket is None:
@@ -144,6 +149,8 @@ class DelayLine(Filer):
             self._wake(self._timers.now_ms if self._is_over() else int(entry.expires_ms))
         else:
             bucket.backlog.push(entry)
+            wall_ms = int(entry.expires_ms) + self._timers.wall_offset_ms
+            bucket.first_ms = min(bucket.first_ms, wall_ms)
             self._wake(self._opens_ms(bucket))
 
     def _push(self, bucket: DelayBucket, entry: Entry) -> None:
@@ -174,7 +181,8 @@ class DelayLine(Filer):
         else:
             self._places[level, index] = bucket
             self._buckets[bucket.id] = bucket
-            self._limit_ms = min(self._limit_ms, bucket.start_ms)
+            bucket.first_ms = index << level
+            self._limit_ms = min(self._limit_ms, bucket.first_ms)
         return bucket
 
     def recovered(self, bucket: DelayBucket) -> None:
@@ -202,17 +210,17 @@ class DelayLine(Filer):
         return len(self._heap) <= self._heap_max // 2 and self._heap_bytes <= HEAP_BYTES_MAX // 2
 
     def _first_bucket(self) -> DelayBucket | None:
-        """Return the bucket to be opened next; of two the one that covers the other."""
+        """Return the bucket to be opened next."""
         first: DelayBucket | None = None
         for bucket in self._buckets.values():
-            if first is None or (bucket.start_ms, -bucket.level) < (first.start_ms, -first.level):
+            if first is None or bucket.first_ms < first.first_ms:
                 first = bucket
         return first
 
     def _opens_ms(self, bucket: DelayBucket) -> int:
         """When a bucket is to be opened (monotonic ms): the earlier the more is in it."""
         lead_ms = LEAD_MS + int(bucket.backlog.count) // LEAD_PER_MS
-        return bucket.start_ms - self._timers.wall_offset_ms - lead_ms
+        return bucket.first_ms - self._timers.wall_offset_ms - lead_ms
 
     def _next_ms(self, now_ms: int) -> int:
         """When there is something to do next (monotonic ms)."""
@@ -225,8 +233,9 @@ class DelayLine(Filer):
         if self._opening is None and first is not None:
             opens_ms = self._opens_ms(first)
             if opens_ms <= now_ms:  # it waits for room in the heap, or else for its time
-                opens_ms = first.start_ms - self._timers.wall_offset_ms
-            next_ms = min(next_ms, max(opens_ms, now_ms + 1))
+                opens_ms = first.first_ms - self._timers.wall_offset_ms
+            soonest_ms = now_ms + 1 if self._is_safe(first) else now_ms + SAFE_MS
+            next_ms = min(next_ms, max(opens_ms, soonest_ms))
         return next_ms
 
     def step(self, now_ms: int) -> None:
@@ -282,10 +291,12 @@ class DelayLine(Filer):
         """Publish an entry again, into the bucket that is right by now; it leaves the old one."""
         message = entry.message
         self._due_ms = entry.expires_ms
-        to = self._bucket_for(self._due_ms)
+        level_max = LEVEL_MAX if bucket.level == NEAR else bucket.level - FINER_BITS
+        to = self._bucket_for(self._due_ms, level_max)
         if to.durable and message.persistent:
             self._home.journal.published(message, [to.id], [int(to.next_seq)])
         self.file(to, message)
+        to.refiled_position = self._home.journal.position
 
     def _spill(self) -> None:
         """Put what is due last in the heap into buckets, and lower the limit to it."""
@@ -316,19 +327,26 @@ class DelayLine(Filer):
                 del self._places[first.level, first.index]
             self._opening = first
             self._is_loading = first.level == 0 or first.backlog.count <= self._heap_max // 2
-            self._limit_ms = first.start_ms
+            self._limit_ms = first.first_ms
         if self._is_loading:
             self._raise_limit()
         self._empty(self._opening)
 
     def _may_open(self, bucket: DelayBucket, now_ms: int) -> bool:
-        start_ms = bucket.start_ms - self._timers.wall_offset_ms
-        return start_ms <= now_ms or (self._opens_ms(bucket) <= now_ms and self._has_room())
+        if not self._is_safe(bucket):
+            return False
+        first_ms = bucket.first_ms - self._timers.wall_offset_ms
+        return first_ms <= now_ms or (self._opens_ms(bucket) <= now_ms and self._has_room())
+
+    def _is_safe(self, bucket: DelayBucket) -> bool:
+        """Whether all that was filed anew into a bucket is on the disk."""
+        journal = self._home.journal
+        return journal.is_immediate or bucket.refiled_position <= journal.safe_position
 
     def _raise_limit(self) -> None:
         """Let the heap take all that is due before the first bucket."""
         first = self._first_bucket()
-        self._limit_ms = first.start_ms if first is not None else _FAR_MS
+        self._limit_ms = first.first_ms if first is not None else _FAR_MS
 
     def _empty(self, bucket: DelayBucket) -> None:
         """Move a piece of the bucket that is open."""
@@ -342,7 +360,8 @@ class DelayLine(Filer):
             entry = bucket.backlog.pop()
             moved += 1
             moved_bytes += entry.message.body_bytes
-            if self._is_loading or not entry.expires_ms:
+            wall_ms = int(entry.expires_ms) + self._timers.wall_offset_ms
+            if self._is_loading or wall_ms < self._limit_ms:  # or it is overdue, or has no time
                 self._load(bucket, entry)
                 continue
             try:
@@ -382,6 +401,7 @@ class DelayLine(Filer):
                 is_waiting = part.id in self._buckets
                 assert is_waiting or part.live_count or part in (self._near, self._opening)
                 assert is_waiting or part is self._opening or part.backlog.count == 0
+                assert not is_waiting or part.first_ms >= self._limit_ms
         assert total == self.count
         assert in_heap == len(self._heap)
         assert self._heap_bytes == sum([int(place[2].message.body_bytes) for place in self._heap])

@@ -64,6 +64,7 @@ class Journal:
         self.segment: i64 = 0
         self.waiting_bytes: i64 = 0
         self.waiting_bytes_max: i64 = 0
+        self.safe_position = NO_POSITION  # all up to it is on the disk
         self.delayed_max = 8192  # messages, about 5 MB with small ones
         self.wall_offset_ms = 0  # wall clock minus the monotonic one
 

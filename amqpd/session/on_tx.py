@@ -3,9 +3,8 @@
 from pamqp import base, commands
 
 from amqpd import errors
-from amqpd.core.queue import Queue
 from amqpd.session.channel import Channel
-from amqpd.session.transaction import HeldPublish, Transaction
+from amqpd.session.transaction import Transaction
 from amqpd.wire import methods
 from amqpd.wire.tables import Table
 
@@ -35,7 +34,7 @@ def on_tx_commit(channel: Channel, method: base.Frame, arguments: Table) -> None
     journal.begin()
     try:
         for publish in transaction.publishes:
-            channel.place(_queues_now(channel, publish), publish.message, publish.mandatory)
+            channel.place(publish.queues, publish.message, publish.mandatory)
         for held in transaction.settles:
             channel.settle(held.entries, held.requeue, held.rejected, held.how)
     finally:
@@ -45,18 +44,6 @@ def on_tx_commit(channel: Channel, method: base.Frame, arguments: Table) -> None
     if journal.position > before:
         channel.hold(journal.position)
     channel.send(methods.encode(commands.Tx.CommitOk()))
-
-
-def _queues_now(channel: Channel, publish: HeldPublish) -> list[Queue]:
-    """Return the queues that a held publish goes to, found again by name, as in RabbitMQ.
-
-    For the default exchange any routing key was the name of one, be it there at that time or not.
-    """
-    queues = channel.vhost.queues
-    address = publish.message.address
-    if not publish.queues and address.exchange == "" and address.routing_key in queues:
-        return [queues[address.routing_key]]
-    return [queues.get(queue.name, queue) for queue in publish.queues]
 
 
 def on_tx_rollback(channel: Channel, method: base.Frame, arguments: Table) -> None:

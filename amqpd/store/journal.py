@@ -507,6 +507,7 @@ class StoreJournal(DefinitionJournal):
     def group_done(self, group: Group) -> None:
         """Learn that a group is safe: pages can be read back from disk, old segments may go."""
         self._in_flight_bytes = 0
+        self.safe_position = group.position
         for page in group.pages:
             assert isinstance(page, StoredPage)
             page.data = b""

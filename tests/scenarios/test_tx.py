@@ -170,22 +170,6 @@ def test_where_a_message_goes_is_decided_when_it_is_published(
     assert other.bodies(name) == [b"in time"]
 
 
-def test_the_default_exchange_goes_by_name_when_it_is_committed(
-    peer: Any, channel: Channel, other: Channel
-) -> None:
-    late, again = peer.name("late"), peer.name("again")
-    other.declare(again)
-    channel.call(Tx.Select())
-    for queue in (late, again):
-        channel.publish("", queue, b"1")
-    channel.sync()
-    other.declare(late)
-    other.delete(again)
-    other.declare(again)
-    channel.call(Tx.Commit())
-    assert other.bodies(late) == other.bodies(again) == [b"1"]
-
-
 def test_errors_of_a_publish_come_at_once(peer: Any, channel: Channel, queue: str) -> None:
     exchange = peer.name("x")
     channel.publish(exchange, "k")

@@ -150,9 +150,15 @@ class Delays:
     def pass_time(self, ms: int) -> None:
         """Let time pass, deadline by deadline."""
         until = self.now_ms + ms
+        steps = 0
         while 0 <= self.broker.next_deadline_ms() <= until:
             self.set_time(max(self.now_ms, self.broker.next_deadline_ms()))
             self.broker.due(self.now_ms)
+            steps += 1
+            if steps % 10 == 0:  # syncs take a while, but they end
+                self.land()
+                self.broker.end_turn(self.now_ms)
+                self.take()
         self.set_time(until)
 
     def set_time(self, now_ms: int) -> None:
@@ -203,12 +209,25 @@ def test_order_and_time_are_kept_across_spills() -> None:
             assert before < delays.due[number] + 50 and delays.due[number] <= delays.wall_ms
             late = max(late, delays.wall_ms - delays.due[number])
             seen.append(number)
-    assert late <= 5, "a message came late, in an idle broker"
+    assert late <= 25, "a message came late, though what was moved is synced in 5 ms"
     assert sorted(seen) == list(range(1, 601))
     assert [delays.due[n] for n in seen] == sorted(delays.due.values())
     assert delays.exchange.messages_delayed == 0
     delays.flush()
     assert len(delays.vhost.parts) <= 1  # the near one
+    delays.healthy()
+
+
+def test_where_the_heap_is_long_enough_nothing_is_late() -> None:
+    rng = random.Random(2)
+    delays = Delays(SimDisk(), 1000)
+    delays.declare()
+    for _ in range(900):
+        delays.publish(rng.randint(1, 5_000))
+    while delays.exchange.messages_delayed:
+        delays.pass_time(1)
+        for number in delays.arrived():
+            assert delays.due[number] == delays.wall_ms
     delays.healthy()
 
 
@@ -282,8 +301,9 @@ class Story:
         for _ in range(self.rng.choice((1, 2, 4))):
             self.live()
         delays = self.delays
-        delays.flush()
-        delays.pass_time(2 * self.scale + 10_000)
+        for _ in range(20):
+            delays.pass_time(self.scale // 5 + 1_000)
+            delays.flush()
         delays.healthy()
         arrived = delays.arrived()
         assert len(set(arrived)) == len(arrived), "a message came twice"

@@ -140,7 +140,11 @@ static int closing(amqp_connection_state_t c) {
     return ((amqp_channel_close_t *)method(c, AMQP_CHANNEL_CLOSE_METHOD).payload.method.decoded)->reply_code;
 }
 
+static char exchanges[4][256]; /* to be removed at the end: those that were never bound stay */
+static int exchange_count;
+
 static void exchange(amqp_connection_state_t c, const char *called, const char *type, int internal) {
+    strcpy(exchanges[exchange_count++ % 4], called);
     amqp_exchange_declare(c, 1, text(called), text(type), 0, 0, 1, internal, amqp_empty_table);
     ok(c);
 }
@@ -557,8 +561,17 @@ static void decode(char *word) {
     *to = 0;
 }
 
+static void remove_exchanges(void) {
+    amqp_connection_state_t c = amqp_new_connection();
+    if (login(c, vhost, password).reply_type == AMQP_RESPONSE_NORMAL && amqp_channel_open(c, 1)) {
+        for (int at = 0; at < exchange_count && at < 4; at++) amqp_exchange_delete(c, 1, text(exchanges[at]), 0);
+        amqp_connection_close(c, 200);
+    }
+    amqp_destroy_connection(c);
+}
+
 static const char *play(const char *asked) {
-    connection_count = 0;
+    connection_count = exchange_count = 0;
     scenario = asked;
     reason[0] = 0;
     for (size_t at = 0; at < sizeof SCENARIOS / sizeof SCENARIOS[0]; at++) {
@@ -568,6 +581,7 @@ static const char *play(const char *asked) {
             if (amqp_get_sockfd(connections[open]) >= 0) amqp_connection_close(connections[open], 200);
             amqp_destroy_connection(connections[open]);
         }
+        if (exchange_count) remove_exchanges();
         return reason[0] ? "fail" : "pass";
     }
     strcpy(reason, "not written for this client");
