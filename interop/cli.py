@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from interop import manifest, report, runner
+from interop import manifest, report, runner, summary
 from interop.address import Address, parse
 from interop.brokers import BROKERS, NoBrokerHere, located
 from interop.differential import command as differential
@@ -35,7 +35,11 @@ from interop.scenarios import Scenario, select
 
 DEFAULT_URL: Final = "amqp://guest:guest@127.0.0.1:5672/"
 # Commands with options of their own.
-OTHERS: Final = {"differential": differential.main, "rules": rules_command.main}
+OTHERS: Final = {
+    "differential": differential.main,
+    "rules": rules_command.main,
+    "summary": summary.main,
+}
 GREEN: Final = 0
 FAILED: Final = 1
 USAGE: Final = 2
@@ -56,7 +60,8 @@ def main(words: Sequence[str], clients_folder: Path = manifest.CLIENTS) -> int:
         for url in options.url or []:
             if url not in BROKERS:
                 parse(url)
-        rules = [] if names or options.scenario or options.no_rules else load_rules()
+        is_part = bool(names or options.scenario)
+        rules = [] if options.no_rules or (is_part and not options.rules) else load_rules()
     except (BadManifest, ValueError) as error:  # BadBook is a ValueError
         return _complain(str(error))
     if options.list:
@@ -106,6 +111,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results here")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="the same as JUnit XML")
     parser.add_argument("--html", type=Path, metavar="FILE", help="the same as a page")
+    parser.add_argument(
+        "--rules", action="store_true", help="the rules, too, where clients are named"
+    )
     parser.add_argument(
         "--no-rules", action="store_true", help="only the clients (so too if some are named)"
     )

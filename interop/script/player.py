@@ -318,7 +318,8 @@ class Player:
         until = time.monotonic() + CONFIRM_S
         quiet = 0
         states = self._states
-        needed = 1 if step.name in AT_ONCE else SETTLES_IN
+        closed = any(".close " in line for line in self._outcome.lines)
+        needed = 1 if step.name in AT_ONCE and not closed else SETTLES_IN + closed
         for _ in range(ROUNDS_MAX):
             heard_before = len(self._outcome.lines)
             # Channels first: what they have passed on is then on its way to the queues, and a
