@@ -14,7 +14,8 @@ the last fresh entry goes, so that taking an entry never waits and never finds a
 Rule 5: `memory_bytes` is what the entries in memory cost; the journal has the sum of all queues.
 
 Pages are only written while the sum is over the journal's limit, by the queues that hold more than
-two pages' worth themselves: a short burst stays in memory, and so do a thousand short queues.
+two pages' worth themselves: a short burst stays in memory, and so do a thousand short queues. What
+is known to wait long is paged out at any time.
 """
 
 from collections import deque
@@ -43,7 +44,9 @@ class Backlog:
         durable: bool,
         level: int = 0,
         page_bytes: int = PAGE_BYTES,
+        waits_long: bool = False,
     ) -> None:
+        self._waits_long: Final = waits_long
         self._level: Final = level  # among those of a queue with priorities
         self._page_bytes: Final[i64] = page_bytes
         self._journal: Final = journal
@@ -78,7 +81,7 @@ class Backlog:
             return
         self._fresh.append(entry)
         if self.memory_bytes > 2 * self._page_bytes and journal.waiting_bytes_max:
-            if journal.waiting_bytes > journal.waiting_bytes_max:
+            if journal.waiting_bytes > journal.waiting_bytes_max or self._waits_long:
                 self._lengthen()
 
     def _lengthen(self) -> None:

@@ -58,7 +58,7 @@ class DelayBucket(Part):
         self.in_heap: dict[int, Entry] = {}
 
     def _make_backlog(self) -> Backlog:
-        return Backlog(self._journal, self.id, self.durable, 0, PAGE_BYTES)
+        return Backlog(self._journal, self.id, self.durable, 0, PAGE_BYTES, waits_long=True)
 
     @property
     def live_count(self) -> int:

@@ -91,7 +91,8 @@ class Journal:
     def page_out(self, queue_id: int, durable: bool, entries: list[Entry], level: int) -> Page:
         """Take ready entries of a level of a queue out of memory.
 
-        It is called only above `waiting_bytes_max`, with growing seqs within a level.
+        It is called mostly above `waiting_bytes_max`, and only with one; with growing seqs within
+        a level.
         """
         raise NotImplementedError
 

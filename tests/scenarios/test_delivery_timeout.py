@@ -139,6 +139,18 @@ def test_a_queue_may_have_its_own(peer: Any, channel: Channel, timeout_ms: int) 
         channel.expect_close()
 
 
+def test_a_policy_may_give_one(peer: Any, channel: Channel, queue: str) -> None:
+    directory = peer.broker.directory(peer.now_ms)
+    directory.set_policy("/", "hasty", f"^{queue}$", {"consumer-timeout": 5 * MINUTE_MS})
+    channel.consume(queue)
+    channel.delivery()
+    wait(peer, 5)
+    channel.sync()
+    wait(peer, 2)
+    with channel_error(406, text(channel, 5 * MINUTE_MS), None):
+        channel.expect_close()
+
+
 def test_the_oldest_delivery_of_a_channel_counts(peer: Any, channel: Channel, queue: str) -> None:
     hasty = peer.name("q")
     channel.declare(hasty, arguments={"x-consumer-timeout": MINUTE_MS})
