@@ -16,6 +16,7 @@ import amqpd
 from amqpd.config.environment import shorthand
 from amqpd.config.load import Loaded, load
 from amqpd.config.syntax import Assignment, ConfigError, split_key
+from amqpd.server.settings import Settings
 
 OWN_OPTIONS: Final = ("--help", "-h", "--version")
 
@@ -26,7 +27,8 @@ An option wins over an environment variable, that over the configuration file, a
 default. Every setting of the file can be an option, --set KEY=VALUE, and a variable: heartbeat is
 AMQPD_HEARTBEAT, listeners.tcp.1 is AMQPD_LISTENERS_TCP_1; --port is AMQPD_PORT, and so on. Of
 RabbitMQ's variables RABBITMQ_DEFAULT_USER, _PASS and _VHOST, RABBITMQ_NODE_PORT,
-RABBITMQ_NODE_IP_ADDRESS and RABBITMQ_CONFIG_FILE are heeded."""
+RABBITMQ_NODE_IP_ADDRESS, RABBITMQ_NODENAME, RABBITMQ_CONFIG_FILE and _FILES, RABBITMQ_MNESIA_DIR,
+RABBITMQ_LOGS, RABBITMQ_LOG and RABBITMQ_LOG_BASE are heeded."""
 
 
 class Program(click.Group):
@@ -113,6 +115,11 @@ def program() -> None:
 )
 @click.option("--vhost", metavar="NAME", multiple=True, help="A vhost besides /. Repeat for more.")
 @click.option(
+    "--definitions",
+    metavar="FILE",
+    help="RabbitMQ's definitions, imported at the start and at SIGHUP; a file or a folder.",
+)
+@click.option(
     "--rabbitmq-version",
     metavar="VERSION",
     help="Which RabbitMQ to be like: 3.13, 4.0 or 4.3.  [default: 3.13]",
@@ -179,6 +186,7 @@ def _summary(loaded: Loaded) -> str:
             f"data: {'in memory' if settings.in_memory else settings.data_dir}",
             f"vhosts: {', '.join(settings.vhosts)}",
             f"users: {', '.join(user.name for user in settings.users)}",
+            *([f"definitions: {settings.definitions}"] if settings.definitions else []),
             "the settings are sound",
         ]
     )
@@ -194,6 +202,57 @@ def perf(words: tuple[str, ...]) -> None:
     from amqpd.perf.command import main as measure  # noqa: PLC0415 (start-up time: only here)
 
     raise SystemExit(measure(words))
+
+
+@program.command("export-definitions")
+@click.argument("file", metavar="[FILE]", default="-")
+@click.option("--config", metavar="FILE", help="Configuration file, for the data directory.")
+@click.option("--data-dir", metavar="DIR", help="Where the data is.  [default: amqpd-data]")
+def export_definitions(file: str, config: str | None, data_dir: str | None) -> None:
+    """Write the definitions of a stopped broker's data to FILE, as RabbitMQ reads them.
+
+    Users, vhosts, permissions, parameters, policies, queues, exchanges and bindings, in RabbitMQ's
+    JSON; without FILE to standard output. The data is only read. While a broker runs on it, it is
+    locked, and nothing is written.
+    """
+    from amqpd.definitions_command import (  # noqa: PLC0415 (start-up time: only here)
+        export_definitions as export,
+    )
+
+    raise SystemExit(export(_settings_of(config, data_dir), file, _complain))
+
+
+@program.command("import-definitions")
+@click.argument("file", metavar="FILE")
+@click.option("--config", metavar="FILE", help="Configuration file, for the data directory.")
+@click.option("--data-dir", metavar="DIR", help="Where the data is.  [default: amqpd-data]")
+def import_definitions(file: str, config: str | None, data_dir: str | None) -> None:
+    """Put the definitions in FILE, or a folder of files, into a stopped broker's data.
+
+    FILE is what `amqpd export-definitions` or RabbitMQ wrote. It is merged with what is there:
+    nothing is deleted, and if anything in it is wrong nothing is changed. While a broker runs on
+    the data, it is locked; let the broker import instead: amqpd serve --definitions FILE, and a
+    SIGHUP when the file has changed.
+    """
+    from amqpd.definitions_command import (  # noqa: PLC0415 (start-up time: only here)
+        import_definitions as put,
+    )
+
+    raise SystemExit(put(_settings_of(config, data_dir), file, _complain))
+
+
+def _complain(text: str) -> None:
+    click.echo(text, err=True)
+
+
+def _settings_of(config: str | None, data_dir: str | None) -> Settings:
+    """The settings of a command that works on a data directory."""
+    try:
+        options = shorthand("data_dir", data_dir, "option --data-dir") if data_dir else []
+        return load(options, config or "", os.environ).settings
+    except ConfigError as error:
+        click.echo(f"amqpd: {error}", err=True)
+        raise SystemExit(FAILED) from None
 
 
 @program.group()

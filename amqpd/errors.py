@@ -127,6 +127,15 @@ def access_denied(verb: str, kind: str, name: str, vhost: str, user: str) -> Sof
     )
 
 
+def topic_denied(verb: str, key: str, exchange: str, vhost: str, user: str) -> SoftError:
+    """A topic permission is missing; `verb` is write or read."""
+    return SoftError(
+        ACCESS_REFUSED,
+        f"{verb} access to topic '{key}' in exchange '{exchange}' in vhost '{vhost}'"
+        f" refused for user '{user}'",
+    )
+
+
 def exclusive_use(name: str, vhost: str) -> SoftError:
     """An exclusive consumer has the queue, or wants it while others consume."""
     return SoftError(ACCESS_REFUSED, f"queue '{name}' in vhost '{vhost}' in exclusive use")
@@ -479,6 +488,32 @@ def no_vhost(name: str) -> HardError:
 def vhost_refused(name: str, user: str) -> HardError:
     """connection.open of a vhost in which the user has no permissions."""
     return HardError(NOT_ALLOWED, f"access to vhost '{name}' refused for user '{user}'")
+
+
+def vhost_connection_limit(name: str, user: str, maximum: int) -> HardError:
+    """connection.open over a vhost's limit of connections."""
+    return HardError(
+        NOT_ALLOWED,
+        f"access to vhost '{name}' refused for user '{user}':"
+        f" connection limit ({maximum}) is reached",
+    )
+
+
+def user_connection_limit(user: str, maximum: int) -> HardError:
+    """connection.open over a user's limit of connections."""
+    return HardError(
+        NOT_ALLOWED,
+        f"connection refused for user '{user}': user connection limit ({maximum}) is reached",
+    )
+
+
+def user_channel_limit(user: str, maximum: int) -> HardError:
+    """channel.open over a user's limit of channels."""
+    return HardError(
+        NOT_ALLOWED,
+        f"number of channels opened for user '{user}' has reached the maximum allowed user limit"
+        f" of {maximum}",
+    )
 
 
 def node_connection_limit(maximum: int) -> HardError:

@@ -80,7 +80,7 @@ def _guarded(path: str, say: Say, act: Callable[[], int]) -> int:
     return UNREADABLE
 
 
-class _Look:
+class Look:
     """A directory that is read only, and that no broker has or takes meanwhile."""
 
     def __init__(self, path: str) -> None:
@@ -109,7 +109,7 @@ class _Look:
 
 
 def _check(path: str, say: Say) -> int:
-    look = _Look(path)
+    look = Look(path)
     try:
         found, damage = _examine(look.disk)
         _report(look.disk, found, say)
@@ -279,7 +279,7 @@ def _append_repair(disk: Disk, found: Recovered) -> None:
 
 
 def _dump(path: str, say: Say) -> int:
-    look = _Look(path)
+    look = Look(path)
     damage: list[Damage] = []
     try:
         names = look.disk.names()

@@ -117,14 +117,24 @@ def make_peer(request: pytest.FixtureRequest, limits: Any, profile: Any) -> Call
 def _socket_peer(broker: Any) -> Any:
     from tests.peers.sockets import SocketPeer
 
-    return SocketPeer(broker.host, broker.port, secrets.token_hex(4))
+    def administer(change: Callable[[Any], object]) -> None:
+        from amqpd.server.clock import now_ms
+
+        broker.call(lambda server: change(server.broker.directory(now_ms())))
+
+    return SocketPeer(broker.host, broker.port, secrets.token_hex(4), administer)
 
 
 def _rabbit_peer(rabbit: Any) -> Any:
     from tests.peers.rabbit import RabbitPeer
 
     return RabbitPeer(
-        rabbit.host, rabbit.port, secrets.token_hex(4), rabbit.oracle, rabbit.has_accounts
+        rabbit.host,
+        rabbit.port,
+        secrets.token_hex(4),
+        rabbit.oracle,
+        rabbit.has_accounts,
+        rabbit.rabbitmqctl,
     )
 
 

@@ -387,10 +387,42 @@ def test_the_variables_of_rabbitmqs_image(tmp_path: Path) -> None:
     assert found.users == (UserSetting("admin", "from a file", ("administrator",), shop),)
     assert found.vhosts == ("shop",)
     assert found.listeners == (Listener("0.0.0.0", 5673),)
+    assert found.limits.cluster_name == "rabbit@x"
     environ |= {"AMQPD_PORT": "5674", "RABBITMQ_DEFAULT_PASS": "stronger"}
     found = loaded(tmp_path, "", environ).settings
     assert found.listeners == (Listener("0.0.0.0", 5674),)
     assert found.users[0].password == "stronger"
+
+
+def test_more_variables_of_rabbitmqs_image(tmp_path: Path) -> None:
+    environ = {
+        "RABBITMQ_NODENAME": "rabbit",
+        "RABBITMQ_LOGS": "broker.log",
+        "RABBITMQ_LOG_BASE": "/logs",
+        "RABBITMQ_LOG": "debug,+color",
+        "RABBITMQ_MNESIA_DIR": "/data",
+    }
+    found = loaded(tmp_path, "", environ).settings
+    assert found.limits.cluster_name.startswith("rabbit@")
+    assert (found.log.file, found.log.level) == ("/logs/broker.log", "debug")
+    assert found.data_dir == "/data"
+    environ["RABBITMQ_LOGS"] = "-"
+    found = loaded(tmp_path, "cluster_name = mine\nlog.file = a.log", environ).settings
+    assert found.log.file == "" and found.limits.cluster_name == "mine"
+
+
+def test_definitions_have_several_names(tmp_path: Path) -> None:
+    newer = "definitions.import_backend = local_filesystem\ndefinitions.local.path = d"
+    for text in ("load_definitions = d", "management.load_definitions = d", newer):
+        assert settings(tmp_path, text).definitions == "d"
+    found = loaded(tmp_path, "load_definitions = d", {"AMQPD_DEFINITIONS": "e"})
+    assert found.settings.definitions == "e"
+
+
+def test_a_folder_of_files_is_read(tmp_path: Path) -> None:
+    (tmp_path / "1.conf").write_text("heartbeat = 3")
+    environ = {"RABBITMQ_CONFIG_FILES": str(tmp_path)}
+    assert load([], "", environ).settings.limits.heartbeat_s == 3
 
 
 def test_which_file_is_read(tmp_path: Path) -> None:

@@ -295,6 +295,30 @@ CATALOGUE: list[tuple[AmqpError, type[AmqpError], int, str]] = [
     ),
     (errors.no_vhost("V"), HardError, 530, "vhost V not found"),
     (
+        errors.vhost_connection_limit("V", "U", 3),
+        HardError,
+        530,
+        "access to vhost 'V' refused for user 'U': connection limit (3) is reached",
+    ),
+    (
+        errors.user_connection_limit("U", 3),
+        HardError,
+        530,
+        "connection refused for user 'U': user connection limit (3) is reached",
+    ),
+    (
+        errors.user_channel_limit("U", 3),
+        HardError,
+        530,
+        "number of channels opened for user 'U' has reached the maximum allowed user limit of 3",
+    ),
+    (
+        errors.topic_denied("write", "K", "X", "V", "U"),
+        SoftError,
+        403,
+        "write access to topic 'K' in exchange 'X' in vhost 'V' refused for user 'U'",
+    ),
+    (
         errors.vhost_refused("V", "U"),
         HardError,
         530,

@@ -33,8 +33,9 @@ ROWS = {
     "perf": 6,
     "testing": 6,
     "store_command": 6,
-    "cli": 7,  # the last two start whatever is wanted
-    "__main__": 8,
+    "definitions_command": 7,
+    "cli": 8,  # the last two start whatever is wanted
+    "__main__": 9,
 }
 PURE_ROWS = range(5)
 

@@ -8,6 +8,7 @@ An AMQPD_* variable that is no setting is a warning and not an error: Kubernetes
 put `AMQPD_PORT=tcp://10.0.0.1:5672` and its kin into the environment of every container.
 """
 
+import platform
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -32,6 +33,7 @@ SHORTHANDS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "sync": (keys.STORE_SYNC.parts,),
     "user": (keys.USER.parts,),
     "vhost": (keys.VHOSTS.parts,),
+    "definitions": (keys.DEFINITIONS.parts,),
     "rabbitmq_version": (keys.RABBITMQ_VERSION.parts,),
     "log_level": (keys.LOG_LEVEL.parts, keys.LOG_CONSOLE_LEVEL.parts, keys.LOG_FILE_LEVEL.parts),
     "log_format": (keys.LOG_CONSOLE_FORMAT.parts, keys.LOG_FILE_FORMAT.parts),
@@ -54,6 +56,8 @@ _RABBITMQ: Final[dict[str, tuple[str, ...]]] = {
     "RABBITMQ_DEFAULT_PASS": keys.DEFAULT_PASS.parts,
     "RABBITMQ_NODE_PORT": keys.PORT.parts,
     "RABBITMQ_NODE_IP_ADDRESS": keys.BIND.parts,
+    "RABBITMQ_LOG_BASE": keys.LOG_DIR.parts,
+    "RABBITMQ_MNESIA_DIR": keys.DATA_DIR.parts,
 }
 
 # Old variables of RabbitMQ's image that name a file with the value in it.
@@ -79,6 +83,7 @@ def shorthand(name: str, value: str, origin: str) -> list[Assignment]:
 def config_path(environ: Mapping[str, str]) -> str:
     """The configuration file that the environment names, "" for none."""
     path = environ.get("AMQPD_CONFIG", "") or environ.get("RABBITMQ_CONFIG_FILE", "")
+    path = path or environ.get("RABBITMQ_CONFIG_FILES", "")  # a folder
     if path and not Path(path).exists() and Path(f"{path}.conf").exists():
         return f"{path}.conf"  # RabbitMQ lets one leave the extension out
     return path
@@ -94,6 +99,7 @@ def assignments(environ: Mapping[str, str]) -> tuple[list[Assignment], list[str]
     for name, key in _RABBITMQ.items():
         if environ.get(name):
             found.append(Assignment(key, environ[name], _origin(name)))
+    found += _of_logs(environ)
     unknown: list[str] = []
     for name in sorted(environ):
         if not name.startswith(PREFIX) or name in _NOT_SETTINGS or not environ[name]:
@@ -103,6 +109,33 @@ def assignments(environ: Mapping[str, str]) -> tuple[list[Assignment], list[str]
         if not meant:
             unknown.append(name)
     return found, unknown
+
+
+def weakest(environ: Mapping[str, str]) -> list[Assignment]:
+    """What counts less than a file: RabbitMQ calls a cluster without a name as it calls its node.
+
+    A host name that is left out is this machine's, up to the first dot.
+    """
+    name = "RABBITMQ_NODENAME"
+    node = environ.get(name, "")
+    if node and "@" not in node:
+        node = f"{node}@{platform.node().partition('.')[0]}"
+    return [Assignment(keys.CLUSTER_NAME.parts, node, _origin(name))] if node else []
+
+
+def _of_logs(environ: Mapping[str, str]) -> list[Assignment]:
+    """RABBITMQ_LOGS: a file, or `-` for the console. RABBITMQ_LOG: a level, among other words."""
+    found: list[Assignment] = []
+    name = "RABBITMQ_LOGS"
+    file = environ.get(name, "")
+    if file:
+        value = "false" if file in ("-", "-stderr") else file
+        found.append(Assignment(keys.LOG_FILE.parts, value, _origin(name)))
+    name = "RABBITMQ_LOG"
+    for word in environ.get(name, "").split(","):
+        if word.strip() in keys.LEVELS:
+            found += shorthand("log_level", word.strip(), _origin(name))
+    return found
 
 
 def _meant(name: str, value: str) -> list[Assignment]:

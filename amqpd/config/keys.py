@@ -110,6 +110,13 @@ USER_VHOST_PATTERN: Final = Key("default_users.$name.vhost_pattern", values.patt
 USER_CONFIGURE: Final = Key("default_users.$name.configure", values.pattern)
 USER_WRITE: Final = Key("default_users.$name.write", values.pattern)
 USER_READ: Final = Key("default_users.$name.read", values.pattern)
+DEFINITIONS: Final = Key("load_definitions", values.filled, ("management.load_definitions",))
+DEFINITIONS_BACKEND: Final = Key(
+    "definitions.import_backend", values.choice("local_filesystem", "local")
+)
+DEFINITIONS_PATH: Final = Key("definitions.local.path", values.filled)
+# accepted: an import that changes nothing costs nothing
+DEFINITIONS_SKIP: Final = Key("definitions.skip_if_unchanged", values.switch)
 LOOPBACK: Final = Key("loopback_users", values.choice("none"))
 LOOPBACK_USER: Final = Key("loopback_users.$user", values.switch)
 ANONYMOUS_USER: Final = Key("anonymous_login_user", values.filled)

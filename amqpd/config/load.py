@@ -56,7 +56,8 @@ def load(options: Sequence[Assignment], config: str, environ: Mapping[str, str])
         path = USUAL_FILE
     from_file = read(Path(path), environ) if path else []
     from_environment, unknown = environment.assignments(environ)
-    given = Given([*from_file, *from_environment, *options])
+    weakest = environment.weakest(environ)
+    given = Given([*weakest, *from_file, *from_environment, *options])
     warnings = [f"{name} is in the environment and is no setting of amqpd" for name in unknown]
     if given.foreign:
         listed = ", ".join(f"{item.name} ({item.origin})" for item in given.foreign)
@@ -148,12 +149,18 @@ def _settings(given: Given) -> Settings:
         waiting_bytes=given.get(keys.WAITING, base.waiting_bytes),
         vhosts=vhosts,
         users=_users(given, base, vhosts),
+        definitions=_definitions(given),
         limits=_limits(given, base.limits, profile),
         profile=profile,
         watermark=_watermark(given, base.watermark),
         log=_log(given, base.log),
         loop=given.get(keys.EVENT_LOOP, base.loop),
     )
+
+
+def _definitions(given: Given) -> str:
+    """The path of definitions to import, "" for none, by either of RabbitMQ's two ways."""
+    return given.get(keys.DEFINITIONS, "") or given.get(keys.DEFINITIONS_PATH, "")
 
 
 def _listeners(given: Given, base: Settings) -> tuple[Listener, ...]:

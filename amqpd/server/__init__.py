@@ -14,6 +14,7 @@ Reading order:
 | `watermark` | memory and disk alarms |
 | `logs` | structlog, the log file, and what the broker's events look like there |
 | `server` | `Server`: a broker with its listeners, from start to stop |
+| `definitions_files` | definitions files, read and put into the broker |
 | `seeding` | the first users and vhosts of a new data directory |
 | `process` | limits, memory and collector of the whole process |
 | `run` | the process: loop, signals, first log lines |

@@ -56,9 +56,10 @@ def run(settings: Settings) -> int:
 
 
 async def serve(settings: Settings) -> None:
-    """Start, say so, stop at SIGTERM or SIGINT, reopen the log at SIGHUP.
+    """Start, say so, stop at SIGTERM or SIGINT.
 
-    A second SIGTERM or SIGINT waits for clients no longer. Raises StartupError.
+    SIGHUP opens the log anew and imports the configured definitions again. A second SIGTERM or
+    SIGINT waits for clients no longer. Raises StartupError.
     """
     log = Logs(settings.log)
     loop = asyncio.get_running_loop()
@@ -70,12 +71,21 @@ async def serve(settings: Settings) -> None:
             server.cut()
         stopped.set()
 
+    reloads: set[asyncio.Task[None]] = set()  # the loop itself holds tasks weakly
+
+    def hang_up() -> None:
+        log.reopen()
+        if settings.definitions:
+            task = loop.create_task(server.reload_definitions())
+            reloads.add(task)
+            task.add_done_callback(reloads.discard)
+
     introduce(settings, log)
     await server.start()
     name_logins(server, log)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    loop.add_signal_handler(signal.SIGHUP, log.reopen)
+    loop.add_signal_handler(signal.SIGHUP, hang_up)
     try:
         log.event("info", COMPLETE, {})
         collect_less_often()

@@ -5,38 +5,69 @@ user does not find it back after a restart. A directory that an older amqpd wrot
 users, gets those of the settings once.
 """
 
-from amqpd.broker import Broker
+from amqpd.broker import DEFAULT_VHOST, Broker
 from amqpd.core.ports import Log
+from amqpd.definitions.document import BadDefinitions
 from amqpd.directory import Directory, Refused
 from amqpd.server.clock import now_ms
+from amqpd.server.definitions_files import Definitions
 from amqpd.server.settings import Settings, UserSetting
 from amqpd.server.startup import StartupError
 
 
-def seed(broker: Broker, settings: Settings, log: Log) -> None:
+def seed(
+    broker: Broker, settings: Settings, log: Log, definitions: Definitions | None = None
+) -> None:
     """Make the users and vhosts of the settings, unless that has been done before.
 
-    Raises StartupError for a hash or pattern of no use.
+    Definitions are imported at every start; where there are some, the settings' users and vhosts
+    are not made, as in RabbitMQ. Raises StartupError for definitions, a hash or a pattern of no
+    use.
     """
     directory = broker.directory(now_ms())
-    if directory.is_seeded:
-        _name_unused(broker, settings, log)
-        return
+    is_new = not directory.is_seeded
     directory.begin()
     try:
-        for vhost in settings.vhosts:
-            directory.set_vhost(vhost)
-        for name, made in list(broker.vhosts.items()):
-            if name not in settings.vhosts and not made.queues:
-                directory.delete_vhost(name)
-        for user in settings.users:
-            try:
-                _add_user(directory, user)
-            except Refused as error:
-                raise StartupError(f"user '{user.name}': {error}") from None
-        directory.seeded()
+        if definitions is not None:
+            if is_new:
+                _unmake(directory, broker, ())
+            _import(definitions, broker, log)
+            directory.seeded()
+        elif is_new:
+            _make(directory, broker, settings)
     finally:
         directory.end()
+    if not is_new:
+        _name_unused(broker, settings, log)
+    if not broker.users.users:
+        log.event("warning", "nobody can log in: there are no users", {})
+
+
+def _import(definitions: Definitions, broker: Broker, log: Log) -> None:
+    try:
+        definitions.put_into(broker, log)
+    except BadDefinitions as error:
+        raise StartupError(str(error)) from None
+
+
+def _unmake(directory: Directory, broker: Broker, wanted: tuple[str, ...]) -> None:
+    """Delete the vhost that a broker is born with, unless it is wanted or of an older amqpd."""
+    born = broker.vhosts.get(DEFAULT_VHOST)
+    if born is not None and DEFAULT_VHOST not in wanted and not born.queues:
+        directory.delete_vhost(DEFAULT_VHOST)
+
+
+def _make(directory: Directory, broker: Broker, settings: Settings) -> None:
+    """Make what the settings say."""
+    for vhost in settings.vhosts:
+        directory.set_vhost(vhost)
+    _unmake(directory, broker, settings.vhosts)
+    for user in settings.users:
+        try:
+            _add_user(directory, user)
+        except Refused as error:
+            raise StartupError(f"user '{user.name}': {error}") from None
+    directory.seeded()
 
 
 def _add_user(directory: Directory, user: UserSetting) -> None:

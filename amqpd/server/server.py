@@ -17,11 +17,15 @@ from typing import Final
 from amqpd.auth import Users
 from amqpd.broker import Broker
 from amqpd.core.ports import Entropy, Journal, Log, MemoryJournal
+from amqpd.definitions.document import BadDefinitions
+from amqpd.errors import AmqpError
 from amqpd.server.clock import now_ms, wall_ms
 from amqpd.server.data import DataDirectory
+from amqpd.server.definitions_files import read_definitions
 from amqpd.server.listener import open_sockets, printed
 from amqpd.server.seeding import seed
 from amqpd.server.settings import Listener, Settings, TlsSettings
+from amqpd.server.startup import StartupError
 from amqpd.server.tls import server_context
 from amqpd.server.transport import ClientSocket, Turns
 from amqpd.server.watermark import Watermark
@@ -83,17 +87,28 @@ class Server:
         loop = asyncio.get_running_loop()
         settings = self.settings
         loop.set_exception_handler(self._on_loop_error)
+        definitions = None
+        if settings.definitions:
+            try:
+                definitions = await read_definitions(settings.definitions)
+            except BadDefinitions as error:
+                raise StartupError(str(error)) from None
         store = None
         if not settings.in_memory:
             store = DataDirectory(settings, self.log)
         broker = self._make_broker(store.journal if store is not None else MemoryJournal())
         if store is None:
-            seed(broker, settings, self.log)
+            seed(broker, settings, self.log, definitions)
         turns = Turns(broker, loop, settings.sockets, self.log)
         self._turns = turns
         if store is not None:
             self._store = store
-            store.start(broker, loop, turns.schedule, lambda: seed(broker, settings, self.log))
+            store.start(
+                broker,
+                loop,
+                turns.schedule,
+                lambda: seed(broker, settings, self.log, definitions),
+            )
             turns.flusher = store.flusher
         try:
             for listener in settings.listeners:
@@ -126,6 +141,20 @@ class Server:
         turns.stop()
         if self._store is not None:
             self._store.stop(turns.broker)
+
+    async def reload_definitions(self) -> None:
+        """Import the configured definitions again; what is wrong with them is only logged."""
+        path = self.settings.definitions
+        if not path:
+            return
+        try:
+            definitions = await read_definitions(path)
+            definitions.put_into(self.broker, self.log)
+        except BadDefinitions as error:
+            self.log.event("error", "nothing of the definitions is used", {"why": str(error)})
+        except AmqpError as error:  # the store has failed
+            self.log.event("error", "nothing of the definitions is used", {"why": error.text})
+        self.turns.schedule()
 
     def cut(self) -> None:
         """Wait for clients no longer: end what `stop` waits for."""

@@ -140,6 +140,7 @@ class Settings:
     waiting_bytes: int = 128 * MIB  # of ready messages in memory, above which long queues page
     vhosts: tuple[str, ...] = ("/",)
     users: tuple[UserSetting, ...] = (GUEST,)
+    definitions: str = ""  # a file of RabbitMQ's definitions, or a folder of them
     limits: Limits = field(default_factory=Limits)
     profile: Profile = V3_13  # the RabbitMQ version that is imitated
     watermark: WatermarkSettings = field(default_factory=WatermarkSettings)

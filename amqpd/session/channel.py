@@ -13,6 +13,7 @@ from mypy_extensions import i64
 from amqpd import errors
 from amqpd.auth import WRITE
 from amqpd.core.consumer import Entry
+from amqpd.core.exchange import Exchange
 from amqpd.core.message import Address, Message
 from amqpd.core.queue import LOST, NACKED, Queue
 from amqpd.core.vhost import VHost
@@ -78,6 +79,14 @@ class Channel(DeliveringChannel):
         resource = name or "amq.default"
         if not link.context.users.allows(link.user, self.vhost.name, access, resource):
             raise errors.access_denied(_VERBS[access], kind, resource, self.vhost.name, link.user)
+
+    def require_topic(self, access: int, exchange: Exchange, key: str) -> None:
+        """Raise SoftError 403 unless the user may write or read this key of a topic exchange."""
+        users = self.link.context.users
+        if exchange.kind == "topic" and users.topic_permissions:
+            user, vhost = self.link.user, self.vhost.name
+            if not users.allows_topic(user, vhost, exchange.name, access, key):
+                raise errors.topic_denied(_VERBS[access], key, exchange.name, vhost, user)
 
     def queue_named(self, name: str) -> str:
         """Resolve a queue name: an empty one stands for the last declared. Raises 404."""
@@ -156,8 +165,11 @@ class Channel(DeliveringChannel):
         if bits & 2:
             raise errors.not_implemented("immediate=true")
         self.require(WRITE, "exchange", exchange)
-        if exchange and self.vhost.exchange(exchange).internal:
-            raise errors.internal_exchange(exchange, self.vhost.name)
+        if exchange:
+            found = self.vhost.exchange(exchange)
+            if found.internal:
+                raise errors.internal_exchange(exchange, self.vhost.name)
+            self.require_topic(WRITE, found, routing_key)
         queues, by_headers = self.vhost.route(exchange, [routing_key], {})
         if self.vhost.is_traced:
             queues = self._tapped(queues)

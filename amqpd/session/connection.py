@@ -219,12 +219,21 @@ class Connection(Link):
         vhost = context.vhosts.get(name)
         if vhost is None:
             raise errors.no_vhost(name)
+        if 0 <= vhost.connection_max <= vhost.connection_count:
+            raise errors.vhost_connection_limit(name, self.user, vhost.connection_max)
+        user = context.users.get(self.user)
+        if user is not None:
+            maximum = user.connection_max
+            if 0 <= maximum <= context.connections_of.get(self.user, 0):
+                raise errors.user_connection_limit(self.user, maximum)
         if not context.users.may_open(self.user, name):
             raise errors.vhost_refused(name, self.user)
         self.vhost = vhost
         self.state = states.RUNNING
         self.is_open = True
         context.open_connections += 1
+        vhost.connection_count += 1
+        context.count_user(context.connections_of, self.user, 1)
         write_method(self.outbox, 0, _OPEN_OK)
         context.timers.clear(self._watch)
         if self._heartbeat is not None:
@@ -247,7 +256,12 @@ class Connection(Link):
         """See Conversation."""
         if self.channel_max and len(self.channels) >= self.channel_max:
             raise errors.too_many_channels(len(self.channels), self.channel_max)
+        context = self.context
+        user = context.users.get(self.user)
+        if user is not None and 0 <= user.channel_max <= context.channels_of.get(self.user, 0):
+            raise errors.user_channel_limit(self.user, user.channel_max)
         channel = Channel(number, self)
+        context.count_user(context.channels_of, self.user, 1)
         channel.hold(self._held_numbers.pop(number, NO_POSITION))
         telling.channel_created(self, number)
         return channel
@@ -255,6 +269,7 @@ class Connection(Link):
     def on_channel_end(self, channel: ChannelConversation) -> None:
         """See Conversation."""
         assert isinstance(channel, Channel)
+        self.context.count_user(self.context.channels_of, self.user, -1)
         channel.end()
 
     def send_on(self, channel: ChannelConversation, payload: bytes) -> None:
@@ -395,6 +410,8 @@ class Connection(Link):
             self.is_open = False
             telling.connection_closed(self, self.client_properties)
             self.context.open_connections -= 1
+            self.vhost.connection_count -= 1
+            self.context.count_user(self.context.connections_of, self.user, -1)
 
     def forget_heads(self) -> None:
         """Let the consumers look again whether their deliveries are traced."""

@@ -49,6 +49,17 @@ class Context:
         self.alarms: Final[dict[str, bool]] = {}
         self.is_alarmed = False
         self.open_connections = 0
+        self.connections_of: Final[dict[str, int]] = {}  # by user: how many have opened a vhost
+        self.channels_of: Final[dict[str, int]] = {}  # by user: how many are open
+
+    def count_user(self, counts: dict[str, int], user: str, change: int) -> None:
+        """Change one of the two counts of a user."""
+        count = counts.get(user, 0) + change
+        assert count >= 0
+        if count:
+            counts[user] = count
+        else:
+            del counts[user]
 
     @property
     def now_ms(self) -> int:

@@ -11,6 +11,7 @@ from typing import Final
 from mypy_extensions import i64
 
 from amqpd import errors
+from amqpd.auth import WRITE
 from amqpd.core.arguments import TEN_YEARS_MS
 from amqpd.core.message import Address
 from amqpd.core.queue import Queue
@@ -62,6 +63,8 @@ def inspect(
     has_copies = "CC" in headers or "BCC" in headers
     if has_copies or by_headers:
         keys = [address.routing_key, *_copies(headers, "CC"), *_copies(headers, "BCC")]
+        if has_copies and link.context.users.topic_permissions:
+            _check_topics(link, vhost, address.exchange, keys)
         queues, _ = vhost.route(address.exchange, keys, headers, content, header_bytes)
     if "BCC" in headers and not (queues and queues[0].is_holding):  # there it is needed later
         del headers["BCC"]
@@ -74,6 +77,15 @@ def inspect(
             content, properties.REPLY_TO, methods.encode_shortstr(reply_queue), header_bytes
         )
     return persistent, queues, content, header_bytes
+
+
+def _check_topics(link: Link, vhost: VHost, name: str, keys: list[str]) -> None:
+    """Raise SoftError 403 unless the user may write all of these keys (RabbitMQ 3.13)."""
+    exchange = vhost.exchanges.get(name)
+    if exchange is not None and exchange.kind == "topic":
+        for key in keys:
+            if not link.context.users.allows_topic(link.user, vhost.name, name, WRITE, key):
+                raise errors.topic_denied("write", key, name, vhost.name, link.user)
 
 
 def _copies(headers: Table, name: str) -> list[str]:

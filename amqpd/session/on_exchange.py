@@ -80,6 +80,8 @@ def on_exchange_bind(channel: Channel, method: base.Frame, arguments: Table) -> 
     destination, source = clean(method.destination), clean(method.source)
     _check_ends(channel, destination, source)
     vhost = channel.vhost
+    if source in vhost.exchanges:
+        channel.require_topic(READ, vhost.exchanges[source], method.routing_key)
     binding = Binding(
         vhost.exchange(source),
         method.routing_key,
@@ -96,6 +98,8 @@ def on_exchange_unbind(channel: Channel, method: base.Frame, arguments: Table) -
     assert isinstance(method, commands.Exchange.Unbind)
     destination, source = clean(method.destination), clean(method.source)
     _check_ends(channel, destination, source)
+    if source in channel.vhost.exchanges:
+        channel.require_topic(READ, channel.vhost.exchanges[source], method.routing_key)
     position = channel.vhost.unbind(source, False, destination, method.routing_key, arguments)
     channel.hold(position)
     if not method.nowait:

@@ -74,6 +74,7 @@ def _declare(
         return current
     if method.queue and name.startswith("amq."):
         raise errors.reserved_name("queue", name)
+    vhost.check_queue_limit(name)
     target = text_of(arguments, "x-dead-letter-exchange")
     if target is not None:
         channel.require(READ, "queue", name)
@@ -104,6 +105,7 @@ def on_queue_bind(channel: Channel, method: base.Frame, arguments: Table) -> Non
     _check_ends(channel, name, exchange)
     vhost = channel.vhost
     source = vhost.exchange(exchange)
+    channel.require_topic(READ, source, key)
     binding = Binding(source, key, arguments, queue=vhost.queue(name, channel.link.id))
     channel.hold(vhost.bind(binding))
     if not method.nowait:
@@ -117,6 +119,8 @@ def on_queue_unbind(channel: Channel, method: base.Frame, arguments: Table) -> N
     key = _key_for(method.queue, method.routing_key, name)
     _check_ends(channel, name, exchange)
     vhost = channel.vhost
+    if exchange in vhost.exchanges:
+        channel.require_topic(READ, vhost.exchanges[exchange], key)
     if vhost.is_bound(exchange, name, key, arguments):
         vhost.queue(name, channel.link.id)  # refuses if it is locked
     channel.hold(vhost.unbind(exchange, True, name, key, arguments))

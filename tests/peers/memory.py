@@ -17,6 +17,7 @@ from amqpd.server.settings import like_rabbitmq
 from amqpd.session.connection import Connection as BrokerConnection
 from amqpd.session.peer import Peer as Facts
 from tests.peers.accounts import ACCOUNTS, VHOSTS
+from tests.peers.admin import Change, DirectoryAdmin
 from tests.peers.connection import Connection
 from tests.peers.errors import Silence
 from tests.peers.link import Link
@@ -151,6 +152,15 @@ class MemoryPeer(Peer):
         connection = Connection(self.link_from(facts))
         self._connections.append(connection)
         return connection
+
+    def new_admin(self) -> DirectoryAdmin:
+        """See Peer."""
+        return DirectoryAdmin("admin", self._administer)
+
+    def _administer(self, change: Change) -> None:
+        self.run()
+        change(self.broker.directory(self.now_ms))
+        self.run()
 
     def _next_port(self) -> int:
         self._port += 1

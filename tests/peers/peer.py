@@ -58,6 +58,10 @@ class Peer:
     def needs_accounts(self, needs: bool = True) -> None:
         """Skip a scenario whose users a broker does not have; most have them."""
 
+    def new_admin(self) -> Any:
+        """Make an administrator of this broker with a vhost of its own (see `admin`)."""
+        raise NotImplementedError(f"no administrator at distance {self.distance}")
+
     def _unique(self, base: str, count: int) -> str:
         """Make a name that nobody else uses."""
         return f"{base}-{count}"

@@ -18,10 +18,26 @@ class RabbitPeer(SocketPeer):
 
     distance = "rabbitmq"
 
-    def __init__(self, host: str, port: int, run: str, oracle: Oracle, has_accounts: bool) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        run: str,
+        oracle: Oracle,
+        has_accounts: bool,
+        rabbitmqctl: str = "",
+    ) -> None:
         super().__init__(host, port, run)
         self.oracle = oracle
         self._has_accounts = has_accounts
+        self._rabbitmqctl = rabbitmqctl
+
+    def new_admin(self) -> Any:
+        """See Peer."""
+        from tests.peers.admin import CtlAdmin
+
+        self.needs_accounts()
+        return CtlAdmin(self._unique("amqpd-admin", 0), self._rabbitmqctl)
 
     def connect(self, user: str = "guest", **options: Any) -> Any:
         """See Peer."""
@@ -44,7 +60,7 @@ class RabbitMQ:
         self.host = parts.hostname or "127.0.0.1"
         self.port = parts.port or 5672
         self.has_accounts = bool(rabbitmqctl)
-        self._rabbitmqctl = rabbitmqctl
+        self.rabbitmqctl = rabbitmqctl
         self.oracle = self._ask()
 
     def _ask(self) -> Oracle:
@@ -73,4 +89,4 @@ class RabbitMQ:
                     self._call("delete_user", entry.name)
 
     def _call(self, *command: str) -> None:
-        subprocess.run((self._rabbitmqctl, *command), check=True, capture_output=True)
+        subprocess.run((self.rabbitmqctl, *command), check=True, capture_output=True)

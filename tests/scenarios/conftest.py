@@ -1,5 +1,6 @@
 """What most scenarios start with."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,6 +20,15 @@ def connection(peer: Any) -> Connection:
 def channel(connection: Connection) -> Channel:
     """An open channel, on `connection`."""
     return connection.channel()
+
+
+@pytest.fixture
+def admin(peer: Any) -> Iterator[Any]:
+    """An administrator of the broker, with a vhost of its own."""
+    made = peer.new_admin()
+    made.begin()
+    yield made
+    made.end()
 
 
 @pytest.fixture(params=WAYS)
