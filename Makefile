@@ -8,7 +8,7 @@
 #                 scripts beside RabbitMQ; some hours
 #   make bench    measure amqpd; AGAINST="amqp://..." compares it with other brokers, by turns
 #   make differential  random scripts on amqpd and an installed RabbitMQ (COUNT=200)
-#   make interop  real clients against a running broker (URL=amqp://...)
+#   make interop  real clients and named rules, against a fresh amqpd (or ASKED=amqp://...)
 #   make clean    remove what the others made
 #
 # ARGS="..." is passed on: make run ARGS="--port 5673", make test ARGS="-k topic".
@@ -17,6 +17,7 @@ PYTHON ?= python3
 PORT ?= 5672
 URL ?= amqp://guest:guest@127.0.0.1:$(PORT)/
 AGAINST ?=
+ASKED ?= amqpd
 COUNT ?= 200
 ARGS ?=
 
@@ -99,8 +100,8 @@ differential: build
 	@$(BIN)/python -m interop differential --url amqpd --count $(COUNT) $(ARGS)
 
 interop: build
-	@$(BIN)/python -m interop install
-	@$(BIN)/python -m interop --url $(URL) $(ARGS)
+	-@$(BIN)/python -m interop install
+	@$(BIN)/python -m interop --url $(ASKED) $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .interop

@@ -4,6 +4,8 @@
     language = "Python"
     start = ["{python}", "-m", "interop.clients.pika"]
     start_limit_s = 30                      # until its first line; more for slow runtimes
+    groups = ["tasks"]                      # asked only these groups of scenarios; without it, all
+                                            # but the tasks, which need a framework
 
     [python]                                # a Python client: pip, into .interop/python
     imports = ["pika"]                      # if these import here, nothing is installed
@@ -13,6 +15,9 @@
     needs = ["node", "npm"]                 # programs that must be there; else it is skipped
     ready = "{cache}/node_modules/amqplib"  # the path that shows that it is installed
     install = [["npm", "install", "--prefix", "{cache}", "amqplib"]]
+
+    [debian]                                # what a Debian machine installs first, by its root
+    packages = ["golang-go"]
 
 A manifest has `[python]`, `[command]`, or neither (always ready). In `start`, `ready`, `install`
 and the values of `[env]` these stand for paths: `{python}` the interpreter for this client,
@@ -32,6 +37,7 @@ CLIENTS: Final = Path(__file__).parent / "clients"
 ROOT: Final = Path(__file__).parent.parent
 CACHE: Final = ROOT / ".interop"
 START_LIMIT_S: Final = 30.0
+FRAMEWORKS: Final = "tasks"  # scenarios that only task frameworks can play
 
 
 class BadManifest(Exception):
@@ -47,13 +53,19 @@ class Client:
     folder: Path
     start: tuple[str, ...]
     start_limit_s: float = START_LIMIT_S
+    groups: tuple[str, ...] = ()
     imports: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     ready: str = ""
     install: tuple[tuple[str, ...], ...] = ()
+    debian: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
     cache: Path = CACHE
+
+    def plays(self, group: str) -> bool:
+        """Whether scenarios of this group are asked of it."""
+        return group in self.groups if self.groups else group != FRAMEWORKS
 
     def python(self) -> str:
         """The interpreter: this one if all of `imports` import here, else the cache's."""
@@ -112,6 +124,7 @@ def load(folder: Path, cache: Path = CACHE) -> Client:
         raise BadManifest(f"{path}: start_limit_s must be a number of seconds")
     python = _table(path, fields, "python")
     command = _table(path, fields, "command")
+    debian = _table(path, fields, "debian")
     install = command.get("install", [])
     if not isinstance(install, list):
         raise BadManifest(f"{path}: install must be a list of commands")
@@ -121,11 +134,13 @@ def load(folder: Path, cache: Path = CACHE) -> Client:
         folder=folder,
         start=_words(path, fields, "start"),
         start_limit_s=float(start_limit_s),
+        groups=_words(path, fields, "groups") if "groups" in fields else (),
         imports=_words(path, python, "imports") if python else (),
         packages=_words(path, python, "packages") if python else (),
         needs=_words(path, command, "needs") if "needs" in command else (),
         ready=_text(path, command, "ready") if "ready" in command else "",
         install=tuple(_words(path, {"install": words}, "install") for words in install),
+        debian=_words(path, debian, "packages") if debian else (),
         env={name: str(value) for name, value in _table(path, fields, "env").items()},
         cache=cache,
     )

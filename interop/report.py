@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from interop.results import FAIL, PASS, SKIP, Column, Matrix
+from interop.rules.judge import FAILS
+from interop.rules.table import summary
 from interop.scenarios import Scenario
 
 _CELLS: Final = {PASS: "ok", FAIL: "FAIL", SKIP: "skip"}
@@ -43,7 +45,7 @@ def render(
         lines.append(f"  {scenario.name:<{names}}  {'  '.join(cells)}".rstrip())
     lines += [*_reasons(matrix, FAIL, "Failures"), *_reasons(matrix, SKIP, "Skipped")]
     lines += [f"  {name} did not run: {reason}" for name, reason in (absent or {}).items()]
-    lines += ["", _summary(matrix, colour), ""]
+    lines += ["", _summary(matrix, colour), *_rules(matrix), ""]
     return "\n".join(lines)
 
 
@@ -56,14 +58,24 @@ def as_json(matrices: Iterable[Matrix], *, date: str) -> dict[str, object]:
                 "url": matrix.url,
                 "broker": matrix.broker,
                 "error": matrix.error,
-                "clients": [_column_json(column) for column in matrix.columns],
+                "name": matrix.title,
+                "clients": [_column_json(column, matrix) for column in matrix.columns],
+                "rules": [
+                    {
+                        "rule": verdict.rule.name,
+                        "level": verdict.rule.level,
+                        "result": verdict.result,
+                        "dialogue": verdict.dialogue,
+                    }
+                    for verdict in matrix.verdicts
+                ],
             }
             for matrix in matrices
         ],
     }
 
 
-def _column_json(column: Column) -> dict[str, object]:
+def _column_json(column: Column, matrix: Matrix) -> dict[str, object]:
     return {
         "client": column.client,
         "version": column.version,
@@ -73,10 +85,22 @@ def _column_json(column: Column) -> dict[str, object]:
                 "result": answer.result,
                 "reason": answer.reason,
                 "ms": answer.ms,
+                "dialogue": matrix.dialogue(column.client, answer.scenario),
             }
             for answer in column.answers
         ],
     }
+
+
+def _rules(matrix: Matrix) -> list[str]:
+    """The rules that failed, and how many there were."""
+    if not matrix.verdicts:
+        return []
+    failed = [verdict for verdict in matrix.verdicts if verdict.result == FAILS]
+    lines = [f"  {summary(matrix.verdicts)}"]
+    if failed:
+        lines.append("  failed (see `python -m interop rules NAME` for the dialogue):")
+    return [*lines, *(f"    {verdict.rule.name}" for verdict in failed)]
 
 
 def _cell(column: Column, scenario: str, width: int, colour: bool) -> str:

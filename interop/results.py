@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from interop.rules.judge import FAILS, Verdict
+
 PASS: Final = "pass"  # the client saw all that the catalogue says must be seen
 FAIL: Final = "fail"  # it did not, or it crashed, or its time was up; `reason` says which
 SKIP: Final = "skip"  # the client cannot do this; `reason` says why
@@ -45,6 +47,18 @@ class Matrix:
     broker: str
     columns: list[Column] = field(default_factory=list)
     error: str = ""
+    verdicts: list[Verdict] = field(default_factory=list)
+    name: str = ""  # what people call it, if its own word is not enough
+    dialogues: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    @property
+    def title(self) -> str:
+        """What reports call the broker."""
+        return self.name or self.broker or self.url
+
+    def dialogue(self, client: str, scenario: str) -> list[str]:
+        """What was said on the wire when a scenario that had failed was played once more."""
+        return self.dialogues.get((client, scenario), [])
 
     def answers(self) -> Iterable[Answer]:
         """All answers, column by column."""
@@ -57,7 +71,8 @@ class Matrix:
 
     def is_green(self) -> bool:
         """Whether the broker was there and nothing failed."""
-        return not self.error and self.count(FAIL) == 0
+        rules_kept = all(verdict.result != FAILS for verdict in self.verdicts)
+        return not self.error and self.count(FAIL) == 0 and rules_kept
 
 
 def one_line(text: str) -> str:

@@ -281,6 +281,45 @@ _CONNECTIONS: Final = (
     ),
 )
 
+_TASKS: Final = (
+    Scenario(
+        "tasks",
+        "task-results",
+        "Ten tasks are carried out by a worker of the framework, and their results come back.",
+        60.0,
+    ),
+    Scenario(
+        "tasks",
+        "task-retry",
+        "A task that fails twice is tried again by the framework, and succeeds at the third time.",
+        60.0,
+    ),
+    Scenario(
+        "tasks",
+        "task-later",
+        "A task with a time in the future is not carried out before it.",
+        60.0,
+    ),
+    Scenario(
+        "tasks",
+        "task-chord",
+        "A group of tasks is carried out, and then one more with all of their results.",
+        60.0,
+    ),
+    Scenario(
+        "tasks",
+        "task-remote-control",
+        "Workers answer to ping and tell which tasks they know, by broadcast and reply queue.",
+        60.0,
+    ),
+    Scenario(
+        "tasks",
+        "task-events",
+        "What workers do is told by events: a task is received, started and succeeded.",
+        60.0,
+    ),
+)
+
 CATALOGUE: Final = (
     *_PATTERNS,
     *_RELIABILITY,
@@ -288,4 +327,5 @@ CATALOGUE: Final = (
     *_ERRORS,
     *_CONTENT,
     *_CONNECTIONS,
+    *_TASKS,
 )

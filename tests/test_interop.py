@@ -319,9 +319,10 @@ def test_colours_do_not_move_the_columns() -> None:
 
 def test_json_has_every_answer() -> None:
     matrix = Matrix("url", "B 1", [Column("c", "2", [Answer("one", PASS, "", 3)])])
-    answer = {"scenario": "one", "result": "pass", "reason": "", "ms": 3}
+    answer = {"scenario": "one", "result": "pass", "reason": "", "ms": 3, "dialogue": []}
     fake = {"client": "c", "version": "2", "answers": [answer]}
-    broker = {"url": "url", "broker": "B 1", "error": "", "clients": [fake]}
+    broker = {"url": "url", "broker": "B 1", "name": "B 1", "error": "", "clients": [fake]}
+    broker["rules"] = []
     assert report.as_json([matrix], date="today") == {"date": "today", "brokers": [broker]}
 
 
@@ -349,12 +350,13 @@ def test_scenarios_are_selected_by_name_and_pattern() -> None:
 
 
 @pytest.mark.parametrize(
-    "folder", sorted(path.parent for path in manifest.CLIENTS.glob("*/client.toml"))
+    "folder", [manifest.CLIENTS / name for name in ("aiopika", "kombu", "pika", "pyamqp")]
 )
 def test_every_scenario_is_played_or_has_a_reason_to_be_skipped(folder: Path) -> None:
     loaded = manifest.load(folder)
     assert loaded.name == folder.name and loaded.start[-1] == f"interop.clients.{folder.name}"
-    names = {scenario.name.replace("-", "_") for scenario in CATALOGUE}
+    asked = [scenario for scenario in CATALOGUE if loaded.plays(scenario.group)]
+    names = {scenario.name.replace("-", "_") for scenario in asked}
     functions: set[str] = set()
     skips: set[str] = set()
     for path in folder.glob("*.py"):

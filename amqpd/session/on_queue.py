@@ -43,6 +43,7 @@ def _declare_reply_queue(channel: Channel, method: commands.Queue.Declare, name:
     """Tell a responder whether who asked is still there (RabbitMQ: direct reply-to)."""
     if name != reply_to.PSEUDO_QUEUE:
         channel.vhost.queue(name, channel.link.id)
+    channel.last_queue = name
     if not method.nowait:
         _send_declare_ok(channel, name, 0, 1)
 

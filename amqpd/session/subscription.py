@@ -48,11 +48,10 @@ class Subscription(Consumer):
     def can_take(self) -> bool:
         """See Consumer: credit of its own, of the channel's window, and room in the connection."""
         channel = self.channel
-        if not self.no_ack:
-            if self.prefetch and self.unacked >= self.prefetch:
-                return False
-            if channel.window and channel.is_window_full():
-                return False
+        if self.prefetch and not self.no_ack and self.unacked >= self.prefetch:
+            return False
+        if channel.window and channel.is_window_full():  # stops those without acks as well
+            return False
         return channel.link.has_room(channel.out(), self)
 
     def deliver(self, entry: Entry) -> None:

@@ -15,6 +15,13 @@ What can be taken out of a line that was heard is taken out here. The rest is no
   two consumers of one tag then, amqpd refuses the second as any other.
 - basic.qos with global and messages that basic.get has taken: RabbitMQ counts those taken before,
   and for ever, and none of those after. amqpd counts what is unacked.
+- A connection that ends while one of its channels has a consumer without acknowledgement: what its
+  other channels give back may go to that consumer, and be lost, in RabbitMQ, whose channels end one
+  after the other. In amqpd a connection ends as a whole.
+- A dead letter that was published with BCC: RabbitMQ routes it by those keys again, though no
+  header tells of them; amqpd has forgotten them.
+- A publish in a transaction to a queue that is deleted, or made, before the commit: RabbitMQ finds
+  queues again by their names at the commit; amqpd goes to those that were there at the publish.
 - A message of a short time that overtakes others by its priority: RabbitMQ's optimisation looks at
   the head's time only if the queue was empty before, and so keeps such a message until something
   else happens to the queue. amqpd lets it go when its time is over.

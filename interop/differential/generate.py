@@ -60,6 +60,8 @@ class _Author:
     def write(self) -> list[Step]:
         """The steps: some topology first, then anything."""
         steps = [self._step(self._declare_queue) for _ in range(self._rng.randrange(1, 4))]
+        if "tx" in self._features:
+            steps = [Step("a", 1, "queue.declare", {"queue": queue}) for queue in QUEUES]
         if self._features & {"exchanges", "headers", "alternate", "dead-letter"}:
             steps += [self._step(self._declare_exchange) for _ in range(self._rng.randrange(1, 3))]
             steps += [self._step(self._bind) for _ in range(self._rng.randrange(1, 4))]
@@ -97,7 +99,7 @@ class _Author:
             self._unbind: 1 if has("exchanges") or has("headers") else 0.2,
             self._bind_exchange: 2 if has("exchanges") else 0,
             self._unbind_exchange: 0.7 if has("exchanges") else 0,
-            self._delete_queue: 0.6,
+            self._delete_queue: 0 if has("tx") else 0.6,  # see explained
             self._delete_exchange: 0.6 if has("exchanges") or has("alternate") else 0.1,
             self._purge: 0.5,
             self._select: 2 if has("confirm") or has("tx") else 0,
@@ -231,7 +233,7 @@ class _Author:
         return "basic.consume", {
             "queue": self._queue(),
             "consumer-tag": self._rng.choice(TAGS) if self._chance(0.7) else False,
-            "no-ack": self._chance(0.25),
+            "no-ack": "a2" not in self._places and self._chance(0.25),  # see explained
             "exclusive": self._chance(0.06),
             "no-local": self._chance(0.05),
             "arguments": arguments or False,

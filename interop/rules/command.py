@@ -65,7 +65,7 @@ def _run(rules: list[book.Rule], urls: list[str]) -> int:
     return 1 if failed else 0
 
 
-def ask(rules: list[book.Rule], address: Address) -> list[Verdict]:
+def ask(rules: Sequence[book.Rule], address: Address) -> list[Verdict]:
     """The verdict on each rule at one broker."""
     verdicts = []
     for count, rule in enumerate(rules, 1):

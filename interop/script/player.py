@@ -24,6 +24,7 @@ ANSWER_S: Final = 10.0
 ROUNDS_MAX: Final = 40
 SETTLES_IN: Final = 2  # rounds without news
 CONFIRM_S: Final = 5.0
+CLEAN_S: Final = 3.0  # for each thing that is removed at the end
 DROP_S: Final = 0.05  # until a broker has seen that a socket is closed; nobody can be asked
 NAMES_IN: Final = ("queue.declare", "queue.bind", "queue.delete", "queue.purge", "basic.get",
                    "basic.consume")  # fmt: skip
@@ -112,7 +113,7 @@ class Player:
     @staticmethod
     def _until_answer(connection: Connection, answer: str) -> bool:
         """Wait for it; whether the channel was closed instead."""
-        while (said := connection.take(1)).name not in (answer, "channel.close"):
+        while (said := connection.take(1, CLEAN_S)).name not in (answer, "channel.close"):
             pass
         if said.name == "channel.close":
             connection.say(1, "channel.close-ok")
@@ -317,11 +318,14 @@ class Player:
         until = time.monotonic() + CONFIRM_S
         quiet = 0
         states = self._states
-        needed = 1 if step.name in AT_ONCE else SETTLES_IN
+        closed = any(".close " in line for line in self._outcome.lines)
+        needed = 1 if step.name in AT_ONCE and not closed else SETTLES_IN + closed
         for _ in range(ROUNDS_MAX):
             heard_before = len(self._outcome.lines)
-            found = self._ask_queues()
+            # Channels first: what they have passed on is then on its way to the queues, and a
+            # question that overtakes it there, as RabbitMQ's does, is asked once more.
             self._ask_channels()
+            found = self._ask_queues()
             waits = self._waits_for_confirms() and time.monotonic() < until
             is_quiet = found == states and len(self._outcome.lines) == heard_before and not waits
             quiet = quiet + 1 if is_quiet else 0

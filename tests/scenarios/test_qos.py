@@ -211,6 +211,22 @@ def test_consumers_without_acks_are_not_in_a_global_window(channel: Channel, que
     assert len(channel.deliveries(10)) == 10
 
 
+def test_a_full_window_stops_consumers_without_acks_too(
+    peer: Any, channel: Channel, queue: str
+) -> None:
+    other = peer.name("other")
+    channel.declare(other)
+    channel.publish("", other, b"waits")
+    channel.qos(1, global_=True)
+    channel.consume(queue)
+    first = channel.delivery()
+    channel.consume(other, "without", no_ack=True)
+    channel.expect_nothing(other)
+    channel.cancel("without")
+    channel.ack(first.delivery_tag)
+    channel.delivery()
+
+
 # -- errors ----------------------------------------------------------------------------------------
 
 

@@ -92,6 +92,13 @@ def test_that_it_cannot_acknowledge_is_seen_before_a_second_one(channel: Channel
         channel.consume(REPLY_TO)
 
 
+def test_its_declaration_is_the_last_one(peer: Any, channel: Channel) -> None:
+    channel.declare(REPLY_TO, passive=True)
+    exchange = peer.name("missing")
+    with channel_error(404, texts.no_exchange(exchange), Queue.Bind):
+        channel.bind("", exchange)
+
+
 def test_a_request_without_a_reply_consumer_is_refused(channel: Channel, requests: str) -> None:
     channel.publish("", requests, reply_to=REPLY_TO)
     text = "PRECONDITION_FAILED - fast reply consumer does not exist"

@@ -109,9 +109,7 @@ class ConsumerModel:
 
     def has_credit(self) -> bool:
         """Whether acks so far let it have one more."""
-        if self.no_ack:
-            return True
-        if self.prefetch and self.unacked >= self.prefetch:
+        if self.prefetch and not self.no_ack and self.unacked >= self.prefetch:
             return False
         window = self.channel.window
         return not window or self.channel.outstanding() < window
