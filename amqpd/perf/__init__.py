@@ -6,6 +6,7 @@
     python -m amqpd.perf idle       resident memory of an idle connection with one channel
     python -m amqpd.perf topic      time of one route among many topic bindings, in-process
     python -m amqpd.perf hash       time of one route to one of many queues, in-process
+    python -m amqpd.perf features   priorities, limits, single active consumers, expiry, policies
     python -m amqpd.perf store      many publishers, many durable queues, a long queue that waits
     python -m amqpd.perf fairness   latency of quiet connections beside a greedy one
 

@@ -47,10 +47,11 @@ def test_every_option_of_the_command_line_arrives() -> None:
     )
     target = Target("h", 1, "u", "p", "v")
     expected = LoadOptions(
-        target, 2, 3, 4, 50, 0.5, 6, True, 7, 8, 9, 10, 11, "quorum", True, False, "n"
+        target, 2, 3, 4, 50, 0.5, 6, True, 7, 8, 9, 10, 11, "quorum", True, False, "", "n"
     )  # fmt: skip
     assert parsed(*words.split()) == expected
     assert parsed("--spread").spread
+    assert parsed("--arguments", "x=1").arguments == "x=1"
 
 
 def test_a_url_replaces_the_five_parts() -> None:
