@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from amqpd.core.backlog import PAGE_BYTES
 from amqpd.core.consumer import Entry
 from amqpd.core.ports import MemoryJournal
-from amqpd.core.queue import Queue
+from amqpd.core.queue import EXPIRED_PER_CALL, Queue
 from amqpd.core.timers import Timers
 from amqpd.wire import tables
 from tests.core.fakes import FakeConsumer, FakeJournal, make_message, make_queue
@@ -570,3 +570,56 @@ def test_a_busy_queue_does_not_fill_the_heap_of_deadlines() -> None:
     timers.now_ms += 1
     timers.run(timers.now_ms)
     assert queue.backlog.count == 0
+
+
+# -- many messages expire at once ------------------------------------------------------------------
+
+
+def crowded(timers: Timers, expired: int) -> Queue:
+    """A queue in which so many messages have expired by 10 ms, and one more has not."""
+    queue = Queue(
+        FakeJournal(), 1, "/", "q", durable=False, owner=0, auto_delete=False, arguments={},
+        timers=timers,
+    )  # fmt: skip
+    for _ in range(expired):
+        message = make_message()
+        message.expiration_ms = 5
+        queue.accept(message)
+    queue.accept(make_message())
+    timers.now_ms = 10
+    return queue
+
+
+def test_many_messages_expire_piece_by_piece() -> None:
+    timers = Timers()
+    queue = crowded(timers, 3 * EXPIRED_PER_CALL)
+    before = int(queue.backlog.count)
+    now_ms = 10
+    while queue.backlog.count > 1:
+        timers.now_ms = now_ms
+        timers.run(now_ms)
+        assert before - queue.backlog.count <= 2 * EXPIRED_PER_CALL
+        before, now_ms = int(queue.backlog.count), now_ms + 1
+        assert queue.backlog.count == 1 or timers.next_ms() == now_ms
+    queue.validate()
+
+
+@pytest.mark.parametrize("expired", [EXPIRED_PER_CALL, 4 * EXPIRED_PER_CALL])
+def test_a_consumer_gets_what_was_behind_expired_messages(expired: int) -> None:
+    timers = Timers()
+    queue, consumer = crowded(timers, expired), FakeConsumer()
+    attach(queue, consumer)
+    queue.validate()
+    for now_ms in range(10, 20):
+        timers.now_ms = now_ms
+        timers.run(now_ms)
+        queue.validate()
+    assert len(consumer.taken) == 1
+    assert queue.backlog.count == 0
+
+
+def test_a_get_finds_what_is_behind_expired_messages() -> None:
+    queue = crowded(Timers(), 3 * EXPIRED_PER_CALL)
+    assert queue.take(no_ack=True) is not None
+    assert queue.take(no_ack=True) is None
+    queue.validate()
